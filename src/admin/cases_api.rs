@@ -65,6 +65,9 @@ pub struct CaseDetails {
     pub rejecting: Option<String>,
     /// One of the replies, word for word.
     pub reply: String,
+    /// Of the first thousand recipients: those for whom an earlier attempt may have arrived.
+    #[serde(default)]
+    pub uncertain: u64,
     /// The first recipients.
     pub members: Vec<CaseMemberView>,
 }
@@ -289,6 +292,16 @@ impl Admin {
         })
     }
 
+    /// Whom a bounce is told, and who has it perhaps.
+    fn uncertain_of(&self, kind: CaseKind, id: CaseId) -> Result<u64, SpoolError> {
+        let mut uncertain = 0;
+        for member in self.spool.case_members(kind, id, None, limits::PAGE)? {
+            let state = self.spool.state(member.id, member.recipient)?;
+            uncertain += u64::from(state.is_some_and(|state| state.is_uncertain()));
+        }
+        Ok(uncertain)
+    }
+
     fn case_details(&self, id: CaseId) -> Result<Option<CaseDetails>, SpoolError> {
         let kinds = [CaseKind::Open, CaseKind::Final];
         let mut found = None;
@@ -329,12 +342,14 @@ impl Admin {
                 });
             }
         }
+        let uncertain = self.uncertain_of(kind, id)?;
         let case = self.case_view(kind, case)?;
         Ok(Some(CaseDetails {
             is_final: kind == CaseKind::Final,
             advice: advice(kind, case.cause).to_owned(),
             rejecting: rejecting.map(|rejecting| rejecting.reason),
             reply,
+            uncertain,
             members,
             case,
         }))

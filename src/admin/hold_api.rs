@@ -223,6 +223,7 @@ mod tests {
         let dropped = RecipientState::Dropped {
             at: Timestamp::EPOCH,
             actor: "root".to_owned(),
+            uncertain: false,
         };
         let told = |states: Option<&[RecipientState]>| {
             let result = can_be_held(id, states);

@@ -393,7 +393,7 @@ impl From<&LedgerEntry> for EventView {
                 failure,
                 due,
                 ..
-            } => format!("by {backend}: {failure}; next attempt {due}"),
+            } => format!("by {backend}: {}; next attempt {due}", failure.told()),
             RecipientEvent::Replay {
                 replay,
                 backend,
@@ -419,7 +419,7 @@ impl From<&LedgerEntry> for EventView {
                 reason,
                 ..
             } if !actor.is_empty() => format!("{failure}; by {actor}: {reason}"),
-            RecipientEvent::Bounced { failure, .. } => failure.to_string(),
+            RecipientEvent::Bounced { failure, .. } => failure.told(),
             RecipientEvent::Expanded {
                 into: Some(id),
                 people,

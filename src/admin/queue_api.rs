@@ -93,6 +93,9 @@ pub(crate) struct SelectView {
     /// Those that are left out, because a move holds them: with `deed` release.
     #[serde(default)]
     pub(crate) moving: u64,
+    /// Those of `recipients` for whom an attempt may have arrived.
+    #[serde(default)]
+    pub(crate) uncertain: u64,
     /// Their messages.
     pub(crate) messages: Vec<SpoolId>,
     /// Of each, the recipients that are meant.
@@ -290,6 +293,7 @@ impl Admin {
             recipients: 0,
             behind: 0,
             moving: 0,
+            uncertain: 0,
             messages: Vec::new(),
             selected: BTreeMap::new(),
             items: Vec::new(),
@@ -368,6 +372,7 @@ impl Admin {
             }
             selected.push(number);
             view.recipients += 1;
+            view.uncertain += u64::from(state.is_uncertain());
             if let Some(shown) = shown.filter(|_| has_room) {
                 let address = recipient.address.to_string();
                 view.items

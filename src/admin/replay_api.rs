@@ -185,7 +185,9 @@ pub(super) fn told(replay: &str, (backend, step): (&BackendId, &ReplayStep)) -> 
             "was cut off by a stop or a crash; it may have arrived".to_owned()
         }
         ReplayStep::Interrupted { uncertain: false } => "was put off before it was sent".to_owned(),
-        ReplayStep::Deferred { failure, due, .. } => format!("{failure}; next attempt {due}"),
+        ReplayStep::Deferred { failure, due, .. } => {
+            format!("{}; next attempt {due}", failure.told())
+        }
         ReplayStep::Delivered {
             reply,
             delivery_address,

@@ -220,7 +220,7 @@ pub struct QueueNumbers {
     pub queued: u64,
     /// Recipients that are held: behind a backend that is down, or one by one.
     pub held: u64,
-    /// Recipients of which a copy may have come twice.
+    /// Recipients of which a copy may have come twice, or though they were given up.
     pub uncertain: u64,
     /// Acceptance of the oldest message with an unfinished recipient.
     pub oldest: Option<Timestamp>,
@@ -412,7 +412,7 @@ pub struct RecipientView {
     pub due: Option<Timestamp>,
     /// Finished attempts, while it waits.
     pub attempts: u32,
-    /// A copy may have come twice.
+    /// A copy may have come twice; of who was bounced or dropped, it may have come all the same.
     pub uncertain: bool,
     /// Its home, when another backend got it.
     #[serde(default)]

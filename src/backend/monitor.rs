@@ -180,9 +180,9 @@ pub(super) mod tests {
         ) -> Boxed<'a, Result<(), Failure>> {
             // One of them is missing there, whatever else is mended.
             let is_missing = refused.recipient == "E@cloud.example";
-            let refuses = is_missing || self.refuses.load(Ordering::Relaxed);
+            let says_no = is_missing || self.refuses.load(Ordering::Relaxed);
             Box::pin(async move {
-                if refuses {
+                if says_no {
                     Err(Failure::without_reply(Blame::Recipient, "denied"))
                 } else {
                     Ok(())

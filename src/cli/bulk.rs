@@ -143,11 +143,16 @@ pub(super) struct Worker {
     pub(super) which: SelectQuery,
 }
 
+/// Why nobody knows whether it has arrived.
+pub(super) const CUT_OFF: &str = "an attempt was cut off after the final dot";
+
 /// What would be dropped.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Preview {
     dry_run: bool,
     recipients: u64,
+    /// An attempt for them may have arrived.
+    uncertain: u64,
     pub(super) messages: u64,
     items: Vec<QueueItem>,
 }
@@ -202,6 +207,7 @@ impl Worker {
             which.show = shown.saturating_sub(preview.items.len());
             let page = self.select(&which).await?;
             preview.recipients += page.recipients;
+            preview.uncertain += page.uncertain;
             preview.messages += page.messages.len() as u64;
             preview.items.extend(page.items);
             seen += page.seen;
@@ -303,10 +309,15 @@ fn previewed(preview: &Preview) -> String {
     }
     let recipients = many(preview.recipients, "recipient");
     let messages = many(preview.messages, "message");
+    text.push('\n');
+    if preview.uncertain > 0 {
+        let uncertain = preview.uncertain;
+        writeln!(text, "{uncertain} of them may have arrived: {CUT_OFF}").ok();
+    }
     // Writing to a String cannot fail.
     write!(
         text,
-        "\nwould drop {recipients} of {messages}; nothing is dropped yet.\n\
+        "would drop {recipients} of {messages}; nothing is dropped yet.\n\
          `tideover queue export DIR` keeps a copy, --yes drops them for good.\n"
     )
     .ok();
@@ -316,6 +327,26 @@ fn previewed(preview: &Preview) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_drops_is_told_what_may_have_arrived() {
+        let mut preview = Preview {
+            recipients: 3,
+            messages: 2,
+            ..Preview::default()
+        };
+        assert!(!previewed(&preview).contains("arrived"));
+        preview.uncertain = 2;
+        let text = previewed(&preview);
+        assert!(
+            text.contains("\n2 of them may have arrived: an attempt was cut off"),
+            "{text}"
+        );
+        assert!(
+            text.contains("would drop 3 recipients of 2 messages"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn what_was_done_is_told_in_few_words() {

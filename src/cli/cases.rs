@@ -1,5 +1,6 @@
 //! `cases`, for people.
 
+use super::bulk::CUT_OFF;
 use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print, show};
@@ -113,6 +114,10 @@ impl Page {
         if details.is_final {
             let over = "refused for good or given up: there is nothing to decide";
             text.push_str(&self.field("over", over));
+        }
+        if details.uncertain > 0 {
+            let uncertain = many(details.uncertain, "recipient");
+            text.push_str(&self.field("perhaps", &format!("{uncertain} may have it: {CUT_OFF}")));
         }
         if let Some(trial) = self.trial(case) {
             text.push_str(&self.field("release", &trial));

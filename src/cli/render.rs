@@ -105,7 +105,7 @@ impl Page {
         ));
         if queue.uncertain > 0 {
             let uncertain = format!(
-                "{} may have arrived twice: cut off after the final dot, by platform or crash",
+                "{} may have arrived twice, or though given up: cut off after the final dot",
                 queue.uncertain
             );
             text.push_str(&self.field("", &uncertain));
@@ -409,10 +409,13 @@ impl Page {
         let state = self
             .palette
             .paint(Self::tone(recipient.state), recipient.state.as_str());
-        let twice = if recipient.uncertain {
-            " (a copy may have come twice)"
-        } else {
-            ""
+        let twice = match recipient.state {
+            _ if !recipient.uncertain => "",
+            ShownState::Bounced | ShownState::Dropped => " (it may have arrived all the same)",
+            ShownState::Queued
+            | ShownState::Held
+            | ShownState::Delivered
+            | ShownState::Expanded => " (a copy may have come twice)",
         };
         let label = self
             .palette

@@ -278,6 +278,37 @@ fn a_trace_fits_and_keeps_words_whole() {
     assert!(text.contains("interrupted before it was sent"), "{text}");
 }
 
+/// What was given up is not said to have come twice.
+#[test]
+fn an_end_says_that_it_may_have_arrived() {
+    let told = |state, uncertain| {
+        let recipient = RecipientView {
+            address: "ann@example.org".to_owned(),
+            state,
+            reason: String::new(),
+            backend: None,
+            delivery_address: None,
+            reply: None,
+            due: None,
+            attempts: 0,
+            uncertain,
+            diverted_from: None,
+            events: Vec::new(),
+        };
+        page().recipient(&recipient)
+    };
+    for state in [ShownState::Bounced, ShownState::Dropped] {
+        let text = told(state, true);
+        assert!(
+            text.contains(" (it may have arrived all the same)"),
+            "{text}"
+        );
+        assert!(!told(state, false).contains('('));
+    }
+    let text = told(ShownState::Delivered, true);
+    assert!(text.contains(" (a copy may have come twice)"), "{text}");
+}
+
 #[test]
 fn a_longer_queue_says_how_to_go_on() {
     let item = |number| QueueItem {

@@ -14,6 +14,7 @@ mod filtered;
 mod finality;
 mod header;
 mod header_fields;
+mod held;
 mod hold;
 mod id;
 mod joined;

@@ -94,6 +94,17 @@ impl Failure {
         }
     }
 
+    /// What happened, for people, and that it may have arrived when nobody knows.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let perhaps = if self.uncertain {
+            "; it may have arrived"
+        } else {
+            ""
+        };
+        format!("{}{perhaps}", self.what)
+    }
+
     /// 5yz: the server does not want to see it again.
     #[must_use]
     pub fn is_permanent(&self) -> bool {

@@ -123,6 +123,7 @@ mod tests {
         let dropped = RecipientState::Dropped {
             at: NOW,
             actor: "ann".to_owned(),
+            uncertain: false,
         };
         assert_eq!(dropped.apply(&replay("a", took()), NOW).unwrap(), dropped);
     }

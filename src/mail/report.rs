@@ -7,6 +7,10 @@ use super::{Envelope, Failure, Recipient};
 use crate::base::Timestamp;
 use crate::smtp::{EnhancedStatus, Mailbox, Reply, decode_xtext};
 
+/// Who is told that it failed, and has it perhaps in the mailbox, would send it once more.
+const PERHAPS: &str =
+    "    It may have arrived all the same: an attempt was cut off at its end.\r\n";
+
 /// A recipient that a report is about.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportedRecipient<'a> {
@@ -16,6 +20,8 @@ pub struct ReportedRecipient<'a> {
     pub reply: Option<&'a Reply>,
     /// What happened, for people.
     pub what: &'a str,
+    /// An attempt had no known end: it may have arrived all the same.
+    pub uncertain: bool,
 }
 
 impl<'a> ReportedRecipient<'a> {
@@ -26,6 +32,7 @@ impl<'a> ReportedRecipient<'a> {
             recipient,
             reply: failure.reply.as_ref(),
             what: &failure.what,
+            uncertain: failure.uncertain,
         }
     }
 }
@@ -222,6 +229,9 @@ impl Report<'_> {
             write!(text, "\r\n    {}\r\n", reported.recipient.address).ok();
             if matches!(self.kind, ReportKind::Failed | ReportKind::Delayed { .. }) {
                 write!(text, "    {}\r\n", shown(reported.what)).ok();
+                if reported.uncertain {
+                    text.push_str(PERHAPS);
+                }
             }
         }
         match self.kind {

@@ -182,6 +182,25 @@ fn each_kind_says_what_happened() {
     }
 }
 
+/// Whoever is told that it failed would send it once more.
+#[test]
+fn what_may_have_arrived_is_told() {
+    let envelope = envelope("bob@example.net", None);
+    let mut failure = refused();
+    for uncertain in [false, true] {
+        failure.uncertain = uncertain;
+        for (kind, tells) in [
+            (ReportKind::Failed, uncertain),
+            (ReportKind::Delayed { until: UNTIL }, uncertain),
+            (ReportKind::Relayed, false),
+        ] {
+            let text = report(&envelope, kind, &failure, Returned::Header(ORIGINAL));
+            let told = "\r\n    It may have arrived all the same: ";
+            assert_eq!(text.contains(told), tells, "{kind:?}: {text}");
+        }
+    }
+}
+
 #[test]
 fn the_whole_message_comes_back_when_that_was_asked_for() {
     let envelope = envelope("bob@example.net", None);

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::held::Kept;
 use super::waiting::Waiting;
 use super::{BackendId, Failure, HoldReason, Landing, ReplayStep, SenderPace, SpoolId};
 use crate::base::Timestamp;
@@ -84,6 +85,9 @@ pub enum RecipientState {
         /// The administrator who said so; empty when nobody did.
         #[serde(default)]
         actor: String,
+        /// An attempt may have arrived all the same.
+        #[serde(default)]
+        uncertain: bool,
     },
     /// End: an administrator took it out, or a rule when it came.
     Dropped {
@@ -91,6 +95,9 @@ pub enum RecipientState {
         at: Timestamp,
         /// Who; of a rule its key in the config.
         actor: String,
+        /// An attempt may have arrived all the same.
+        #[serde(default)]
+        uncertain: bool,
     },
     /// End: a group, and its people get the mail instead (RFC 3464 §2.3.3, `expanded`).
     Expanded {
@@ -98,6 +105,9 @@ pub enum RecipientState {
         at: Timestamp,
         /// The message that goes to its people; `None`: all of them were named beside it.
         into: Option<SpoolId>,
+        /// An attempt for the group may have arrived too.
+        #[serde(default)]
+        uncertain: bool,
     },
 }
 
@@ -323,14 +333,16 @@ impl RecipientState {
         }
     }
 
-    /// May a copy have arrived that we do not know of?
+    /// May a copy have arrived that we do not know of? Once so, always so: no end makes it known.
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
         match self {
             Self::Queued { uncertain, .. }
             | Self::Held { uncertain, .. }
-            | Self::Delivered { uncertain, .. } => *uncertain,
-            Self::Bounced { .. } | Self::Dropped { .. } | Self::Expanded { .. } => false,
+            | Self::Delivered { uncertain, .. }
+            | Self::Bounced { uncertain, .. }
+            | Self::Dropped { uncertain, .. }
+            | Self::Expanded { uncertain, .. } => *uncertain,
         }
     }
 
@@ -387,91 +399,12 @@ impl RecipientState {
                     on_hold,
                     exempt: *exempt,
                 };
-                self.apply_to_held(event, at, &kept)
+                kept.apply(event, at).ok_or_else(|| self.illegal(event))
             }
             Self::Delivered { .. }
             | Self::Bounced { .. }
             | Self::Dropped { .. }
             | Self::Expanded { .. } => Err(self.illegal(event)),
-        }
-    }
-
-    fn apply_to_held(
-        &self,
-        event: &RecipientEvent,
-        at: Timestamp,
-        kept: &Kept<'_>,
-    ) -> Result<Self, IllegalTransition> {
-        let Kept {
-            lane,
-            attempts,
-            uncertain,
-            on_hold,
-            exempt,
-        } = *kept;
-        match event {
-            RecipientEvent::Released {
-                due, past_holds, ..
-            } => Ok(Self::Queued {
-                lane: lane.to_owned(),
-                due: *due,
-                attempts,
-                attempting: false,
-                uncertain,
-                last: None,
-                on_hold,
-                exempt: if *past_holds { Some(at) } else { exempt },
-                paced: false,
-            }),
-            RecipientEvent::Held { reason } => Ok(Self::Held {
-                reason: reason.clone(),
-                since: at,
-                lane: lane.to_owned(),
-                attempts,
-                uncertain,
-                on_hold,
-                exempt,
-            }),
-            RecipientEvent::Bounced {
-                failure,
-                backend,
-                actor,
-                ..
-            } => Ok(Self::Bounced {
-                at,
-                failure: failure.clone(),
-                backend: backend.clone(),
-                actor: actor.clone(),
-            }),
-            RecipientEvent::Dropped { actor, .. } => Ok(Self::Dropped {
-                at,
-                actor: actor.clone(),
-            }),
-            // An attempt was under way when it was held: it has arrived, and must not go out
-            // again when it is released.
-            RecipientEvent::Delivered {
-                backend,
-                reply,
-                delivery_address,
-                diverted_from,
-                ..
-            } => Ok(Self::Delivered {
-                backend: backend.clone(),
-                at,
-                reply: reply.clone(),
-                delivery_address: delivery_address.clone(),
-                uncertain,
-                diverted_from: diverted_from.clone(),
-            }),
-            RecipientEvent::Attempted { .. }
-            | RecipientEvent::Interrupted { .. }
-            | RecipientEvent::Deferred { .. }
-            | RecipientEvent::Paced { .. }
-            | RecipientEvent::Replay { .. }
-            | RecipientEvent::Landing { .. }
-            | RecipientEvent::Rerouted { .. }
-            // Whoever holds it means it for the group: nobody expands it meanwhile.
-            | RecipientEvent::Expanded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -481,15 +414,6 @@ impl RecipientState {
             event: event.name(),
         }
     }
-}
-
-/// The parts of `Held` that outlive an event.
-struct Kept<'a> {
-    lane: &'a str,
-    attempts: u32,
-    uncertain: bool,
-    on_hold: u64,
-    exempt: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -65,6 +65,10 @@ fn events() -> Vec<RecipientEvent> {
             actor,
             reason: "spam".to_owned(),
         },
+        RecipientEvent::Expanded {
+            into: None,
+            people: 2,
+        },
     ]
 }
 
@@ -89,9 +93,39 @@ fn an_end_is_an_end() {
             let next = state.apply(&event, AT);
             assert!(next.is_err() || !state.is_finished());
             if let Ok(next) = next {
-                assert!(next.is_uncertain() || !state.is_uncertain() || next.is_finished());
+                assert!(next.is_uncertain() || !state.is_uncertain(), "{next:?}");
             }
         }
+    }
+}
+
+/// Given up with the attempt that had no known end.
+#[test]
+fn the_last_attempt_may_have_arrived_too() {
+    let queued = RecipientState::accepted("@example.net".to_owned(), AT);
+    let mut failure = failures().remove(1);
+    for uncertain in [false, true] {
+        failure.uncertain = uncertain;
+        let bounced = RecipientEvent::Bounced {
+            failure: failure.clone(),
+            backend: None,
+            actor: String::new(),
+            reason: String::new(),
+        };
+        let end = queued.apply(&bounced, AT).unwrap();
+        assert_eq!(end.is_uncertain(), uncertain);
+    }
+}
+
+/// What earlier versions wrote of an end says nothing about it.
+#[test]
+fn ends_of_earlier_versions_are_read() {
+    for old in [
+        r#"{"Dropped":{"at":"2026-03-02T02:14:00Z","actor":"ann"}}"#,
+        r#"{"Expanded":{"at":"2026-03-02T02:14:00Z","into":null}}"#,
+    ] {
+        let state: RecipientState = serde_json::from_str(old).unwrap();
+        assert!(state.is_finished() && !state.is_uncertain());
     }
 }
 
@@ -121,7 +155,7 @@ fn every_event_fits_the_queued_state() {
     for event in events() {
         let next = queued.apply(&event, AT).unwrap();
         let expected = match event.name() {
-            "held" | "delivered" | "bounced" | "dropped" => event.name(),
+            "held" | "delivered" | "bounced" | "dropped" | "expanded" => event.name(),
             _ => "queued",
         };
         assert_eq!(next.name(), expected);

@@ -141,12 +141,18 @@ impl Waiting<'_> {
                 failure: failure.clone(),
                 backend: backend.clone(),
                 actor: actor.clone(),
+                uncertain: self.uncertain || failure.uncertain,
             },
             RecipientEvent::Dropped { actor, .. } => RecipientState::Dropped {
                 at,
                 actor: actor.clone(),
+                uncertain: self.uncertain,
             },
-            RecipientEvent::Expanded { into, .. } => RecipientState::Expanded { at, into: *into },
+            RecipientEvent::Expanded { into, .. } => RecipientState::Expanded {
+                at,
+                into: *into,
+                uncertain: self.uncertain,
+            },
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }

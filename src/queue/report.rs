@@ -64,14 +64,12 @@ impl Queue {
             return Ok(None);
         };
         // RFC 3461 §4.1: NEVER, or a list without FAILURE, asks for none.
-        let wanted = |recipient: &&Recipient| {
-            let notify = recipient.parameters.notify;
+        let wanted = |told: &ReportedRecipient<'_>| {
+            let notify = told.recipient.parameters.notify;
             notify.is_none_or(|notify| notify.failure && !notify.never)
         };
-        let recipients = of(job, numbers).filter(wanted);
-        let recipients: Vec<_> = recipients
-            .map(|recipient| ReportedRecipient::failed(recipient, failure))
-            .collect();
+        let mut recipients = self.failed(job, numbers, failure);
+        recipients.retain(wanted);
         self.letter(job, sender, ReportKind::Failed, &recipients)
             .await
     }
@@ -91,9 +89,9 @@ impl Queue {
             return Ok(());
         };
         // RFC 3461 §4.1: a list without DELAY asks for none.
-        let wanted = |recipient: &&Recipient| {
-            let notify = recipient.parameters.notify;
-            recipient.mailbox.is_none() && notify.is_none_or(|notify| notify.delay && !notify.never)
+        let wanted = |told: &ReportedRecipient<'_>| {
+            let (notify, ours) = (told.recipient.parameters.notify, &told.recipient.mailbox);
+            ours.is_none() && notify.is_none_or(|notify| notify.delay && !notify.never)
         };
         // Time on hold is no delay of anybody's.
         let since = |number: u16| self.patient_since(backend, job, number);
@@ -107,10 +105,8 @@ impl Queue {
             Ok(_) | Err(_) => false,
         });
         let untold: Vec<u16> = untold.collect();
-        let recipients: Vec<_> = of(job, &untold)
-            .filter(wanted)
-            .map(|recipient| ReportedRecipient::failed(recipient, failure))
-            .collect();
+        let mut recipients = self.failed(job, &untold, failure);
+        recipients.retain(wanted);
         let Some(received) = untold.iter().map(|number| since(*number)).min() else {
             return Ok(());
         };
@@ -148,10 +144,33 @@ impl Queue {
                     recipient,
                     reply: Some(reply),
                     what: "",
+                    uncertain: false,
                 })
             })
             .collect();
         self.send_report(job, sender, kind, &recipients).await
+    }
+
+    /// The recipients with these numbers, for whom an attempt has failed, as their sender is told.
+    fn failed<'a>(
+        &self,
+        job: &'a Job,
+        numbers: &[u16],
+        failure: &'a Failure,
+    ) -> Vec<ReportedRecipient<'a>> {
+        let spool = &self.0.parts.spool;
+        let told = numbers.iter().filter_map(|&number| {
+            let recipient = job.envelope.recipients.get(usize::from(number))?;
+            let told = ReportedRecipient::failed(recipient, failure);
+            // An earlier attempt may have arrived, whatever this one says.
+            let before = spool.state(job.id, number).ok().flatten();
+            let doubt = before.is_some_and(|state| state.is_uncertain());
+            Some(ReportedRecipient {
+                uncertain: told.uncertain || doubt,
+                ..told
+            })
+        });
+        told.collect()
     }
 
     async fn send_report(
@@ -278,13 +297,6 @@ enum Original {
 fn told(envelope: &Envelope) -> Option<&Mailbox> {
     let sender = envelope.from.mailbox()?;
     envelope.is_sender_proven().then_some(sender)
-}
-
-/// The recipients with these numbers.
-fn of<'a>(job: &'a Job, numbers: &'a [u16]) -> impl Iterator<Item = &'a Recipient> {
-    let envelope = &job.envelope;
-    let numbers = numbers.iter();
-    numbers.filter_map(|number| envelope.recipients.get(usize::from(*number)))
 }
 
 async fn append(draft: &mut Draft, body: &dyn BodySource) -> Result<(), SpoolError> {

@@ -236,7 +236,10 @@ fn expired(last: &Failure) -> Failure {
         "Given up after 5 days; the last attempt said: {}",
         last.what
     );
-    Failure::replied(last.blame, Reply::with_text(554, (5, 4, 7), text))
+    Failure {
+        uncertain: last.uncertain,
+        ..Failure::replied(last.blame, Reply::with_text(554, (5, 4, 7), text))
+    }
 }
 
 /// The name under which a target stands in the ledger.

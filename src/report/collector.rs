@@ -48,6 +48,7 @@ impl Collector {
                 recipients: Ends::default(),
                 unaccounted: 0,
                 uncertain: 0,
+                perhaps_there: 0,
                 diverted: 0,
                 replayed: 0,
                 replays_refused: 0,
@@ -90,7 +91,9 @@ impl Collector {
             if !recipient.lane.starts_with('@') {
                 self.backend(&BackendId::new(&recipient.lane)).arrived += 1;
             }
-            self.figures.uncertain += u64::from(is_uncertain(state, (history, number)));
+            if is_uncertain(state, (history, number)) {
+                self.in_doubt(state);
+            }
             self.count(message, &recipient.address.to_string(), state);
         }
         for entry in history {
@@ -99,6 +102,19 @@ impl Collector {
             self.happened(entry, count as u64);
         }
         self.landed(history, &meant);
+    }
+
+    /// A copy came twice, or at all, and nobody knows.
+    const fn in_doubt(&mut self, state: &RecipientState) {
+        match state {
+            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {
+                self.figures.perhaps_there += 1;
+            }
+            RecipientState::Queued { .. }
+            | RecipientState::Held { .. }
+            | RecipientState::Delivered { .. }
+            | RecipientState::Expanded { .. } => self.figures.uncertain += 1,
+        }
     }
 
     fn landed(&mut self, history: &[LedgerEntry], meant: &BTreeSet<u16>) {

@@ -117,6 +117,29 @@ fn who_has_no_state_is_unaccounted_for() {
     assert_eq!(figures.recipients.known(), 3);
 }
 
+/// Of who was given up no second copy can have come, but perhaps the first one.
+#[test]
+fn who_was_given_up_may_have_it_all_the_same() {
+    let (mut message, history) = message();
+    let before = counted();
+    assert_eq!(before.perhaps_there, 0);
+    for state in &mut message.states {
+        if let RecipientState::Bounced { uncertain, .. } = state {
+            *uncertain = true;
+        }
+    }
+    let mut collector = Collector::new(Scope::default(), (at(0), at(10)), at(10));
+    collector.note(&message, &history);
+    let figures = collector.finish(&BTreeMap::new(), Passed::default());
+    let numbers = (figures.perhaps_there, figures.uncertain);
+    assert_eq!(numbers, (1, before.uncertain));
+    let told = crate::report::headline(&figures);
+    assert!(
+        told.contains("; 1 recipient given up who may have it all the same"),
+        "{told}"
+    );
+}
+
 #[test]
 fn only_who_is_meant_counts() {
     let scope = |address: &str| Scope {

@@ -46,6 +46,9 @@ pub struct Figures {
     pub unaccounted: u64,
     /// Recipients who may have got it twice: an attempt, or one of a replay, had no known end.
     pub uncertain: u64,
+    /// Recipients who were given up, and may have it all the same: an attempt had no known end.
+    #[serde(default)]
+    pub perhaps_there: u64,
     /// Recipients whose mail another backend has instead of their home.
     pub diverted: u64,
     /// Recipients to whom a replay brought it (once more).

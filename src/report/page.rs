@@ -137,6 +137,12 @@ pub fn headline(figures: &Figures) -> String {
     );
     for (count, one, several, what) in [
         (
+            figures.perhaps_there,
+            "recipient",
+            "recipients",
+            " given up who may have it all the same",
+        ),
+        (
             figures.lost.pieces,
             "piece",
             "pieces",
@@ -295,6 +301,11 @@ fn doubts(figures: &Figures) -> Vec<Line> {
             figures.uncertain,
             "perhaps twice",
             "an attempt had no known end, and was made again",
+        ),
+        line(
+            figures.perhaps_there,
+            "perhaps there",
+            "given up, and an attempt had no known end",
         ),
         line(
             figures.diverted,

@@ -129,12 +129,12 @@ impl End {
                 reply: failure.to_string(),
                 ..Self::default()
             },
-            RecipientState::Dropped { at, actor } => Self {
+            RecipientState::Dropped { at, actor, .. } => Self {
                 at: Some(*at),
                 reply: format!("by {actor}"),
                 ..Self::default()
             },
-            RecipientState::Expanded { at, into } => Self {
+            RecipientState::Expanded { at, into, .. } => Self {
                 at: Some(*at),
                 reply: into.map(|id| id.to_string()).unwrap_or_default(),
                 ..Self::default()

@@ -99,6 +99,7 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
                 failure: refused.clone(),
                 backend: None,
                 actor: String::new(),
+                uncertain: false,
             },
             delivered("cloud", 5, None),
         ],

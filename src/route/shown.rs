@@ -329,6 +329,7 @@ mod tests {
         let state = RecipientState::Dropped {
             at: Timestamp::EPOCH,
             actor: "root".to_owned(),
+            uncertain: false,
         };
         let shown = Shown::of(&state, Timestamp::EPOCH, &[backend(Health::Down)]);
         assert_eq!(shown.state, ShownState::Dropped);

@@ -90,7 +90,8 @@ pub struct SpoolStats {
     pub queued: BTreeMap<String, u64>,
     /// Recipients that are held one by one.
     pub held: u64,
-    /// Recipients, finished or not, of which a copy may have come twice.
+    /// Recipients, finished or not, of which a copy may have come twice, or though they were given
+    /// up.
     pub uncertain: u64,
     /// Acceptance of the oldest message with an unfinished recipient.
     pub oldest: Option<Timestamp>,

@@ -135,7 +135,7 @@ metrics! {
     Gauge HELD = "tideover_held" ["lane"]
         "Recipients that are held: by backend that is down, and one by one under the lane \"\".";
     Gauge UNCERTAIN = "tideover_uncertain" [""]
-        "Recipients of which a copy may have come twice.";
+        "Recipients of which a copy may have come twice, or though they were given up.";
     Gauge OLDEST_SECONDS = "tideover_oldest_seconds" [""]
         "Age of the oldest message with an unfinished recipient, in seconds; 0 without one.";
     Gauge ATTENTION_MESSAGES = "tideover_attention_messages" [""]

@@ -226,7 +226,12 @@ fn sum(story: &[(String, Value)]) -> Sum {
                 open = false;
                 what["uncertain"] == true
             }
-            "delivered" | "bounced" | "held" | "paced" => {
+            // Given up with the attempt that had no known end.
+            "bounced" => {
+                open = false;
+                what["failure"]["uncertain"] == true
+            }
+            "delivered" | "held" | "paced" => {
                 open = false;
                 false
             }

@@ -166,6 +166,38 @@ fn success_is_told_where_it_was_asked_for_and_nobody_else_tells() {
     });
 }
 
+/// Decision 8: who is told that it failed is told that it may have arrived all the same, and so is
+/// everybody who asks later.
+#[test]
+fn what_may_have_arrived_is_told_when_it_is_refused_for_good() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("elsewhere.example", true);
+        site.platforms.cut_after_the_dot(1);
+        let sent = door.send_from(OURS.0, OURS.1, &[STRANGER]).await;
+        while site.platforms.arrivals(sent, 0).is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let reply = Reply::parse(&["550 5.1.1 No such user"]).unwrap();
+        let refusal = Failure::replied(Blame::Recipient, reply);
+        site.platforms.refuse("elsewhere.example", Some(refusal));
+        sleep(HOUR * 24).await;
+        let sure = door.send_from(OURS.0, OURS.1, &[STRANGER]).await;
+        sleep(HOUR).await;
+        assert_eq!(door.words(&[sent, sure]), [("bounced", 2)].into());
+        let told = reports(&door);
+        let perhaps = told.iter().map(|text| text.contains("may have arrived"));
+        assert_eq!(perhaps.collect::<Vec<_>>(), [true, false], "{told:#?}");
+        door.stop().await;
+        let door = site.open();
+        assert!(door.states(sent)[0].is_uncertain());
+        assert!(!door.states(sure)[0].is_uncertain());
+        assert_eq!(door.spool.stats().uncertain, 1);
+        door.stop().await;
+    });
+}
+
 /// RFC 3461 §4.3: RET says how much of the message comes back.
 #[test]
 fn as_much_comes_back_as_was_asked_for() {

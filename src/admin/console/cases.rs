@@ -88,6 +88,8 @@ struct OnePage {
     case: Case,
     advice: String,
     rejecting: Option<String>,
+    /// How many may have it already.
+    uncertain: Option<String>,
     reply: String,
     members: Vec<(String, String, String, When)>,
     more: u64,
@@ -114,6 +116,7 @@ pub(super) async fn one(
         case: Case::new(&details.case, &moments),
         advice: details.advice.clone(),
         rejecting: details.rejecting.as_deref().map(visible),
+        uncertain: (details.uncertain > 0).then(|| many(details.uncertain, "recipient")),
         reply: if details.case.was_asked() {
             visible(&details.reply)
         } else {

@@ -208,7 +208,7 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
         number(
             "May have come twice",
             grouped(queue.uncertain),
-            "cut off after the final dot, by the platform or a crash".to_owned(),
+            "or though given up: cut off after the final dot".to_owned(),
             unless(queue.uncertain, Tone::Waiting),
         ),
     ];

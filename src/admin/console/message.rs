@@ -16,7 +16,7 @@ use super::queue::{sender, tone};
 use super::shell::{Here, Shell, show};
 use crate::admin::{ExplainView, MessageView, RecipientView, SelectQuery, SelectView, TraceView};
 use crate::mail::SpoolId;
-use crate::route::Selection;
+use crate::route::{Selection, ShownState};
 use crate::terminal::{bytes, visible};
 
 /// Recipients whose history is shown at once. Of more, the rest is told by the verb.
@@ -193,7 +193,14 @@ impl Recipient {
             facts.push(("Attempts", view.attempts.to_string()));
         }
         if view.uncertain {
-            facts.push(("Perhaps", "a copy has come twice".to_owned()));
+            let what = match view.state {
+                ShownState::Bounced | ShownState::Dropped => "it has arrived all the same",
+                ShownState::Queued
+                | ShownState::Held
+                | ShownState::Delivered
+                | ShownState::Expanded => "a copy has come twice",
+            };
+            facts.push(("Perhaps", what.to_owned()));
         }
         let events = view.events.iter();
         Self {

@@ -243,7 +243,9 @@ impl Selection {
                 }
             }
             RecipientState::Bounced { at, .. } => self.ended(Skip::Bounced, *at),
-            RecipientState::Dropped { at, actor } if actor == DRILL => self.ended(Skip::Probe, *at),
+            RecipientState::Dropped { at, actor, .. } if actor == DRILL => {
+                self.ended(Skip::Probe, *at)
+            }
             RecipientState::Dropped { at, .. } => self.ended(Skip::Dropped, *at),
             RecipientState::Expanded { at, .. } => self.ended(Skip::Expanded, *at),
         }

@@ -139,6 +139,7 @@ fn states_that_are_no_delivery_are_left_out_and_told() {
     let dropped = RecipientState::Dropped {
         at: at(160),
         actor: "ann".to_owned(),
+        uncertain: false,
     };
     assert_eq!(selection().means(&waiting, &to), Meant::But(Skip::Waiting));
     assert_eq!(selection().means(&dropped, &to), Meant::But(Skip::Dropped));
@@ -146,6 +147,7 @@ fn states_that_are_no_delivery_are_left_out_and_told() {
     let probe = RecipientState::Dropped {
         at: at(160),
         actor: "drill".to_owned(),
+        uncertain: false,
     };
     assert_eq!(selection().means(&probe, &to), Meant::But(Skip::Probe));
     let unfinished = Selection {

@@ -10,7 +10,7 @@ use crate::mail::RecipientState;
 use crate::spool::SpoolError;
 
 /// The version of keys and rows.
-pub(crate) const FORMAT: u32 = 12;
+pub(crate) const FORMAT: u32 = 13;
 
 /// `m`: where a message is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

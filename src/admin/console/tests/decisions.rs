@@ -164,6 +164,20 @@ async fn final_refusals_are_listed_apart() {
         .has("No content was refused for good");
 }
 
+/// Whoever bounces tells senders that it failed.
+#[tokio::test]
+async fn a_case_says_what_may_have_arrived() {
+    let desk = desk();
+    let path = format!("/cases/{CASE}");
+    let page = desk.get(Role::Viewer, &path).await;
+    page.is(StatusCode::OK).lacks("may have it all the same");
+    let doubtful = case(&json!({ "uncertain": 2 }));
+    desk.says(&format!("GET /api/cases/{CASE}"), &doubtful);
+    let page = desk.get(Role::Viewer, &path).await;
+    page.is(StatusCode::OK)
+        .has("2 recipients may have it all the same");
+}
+
 #[tokio::test]
 async fn what_is_over_offers_nothing_to_do() {
     let desk = desk();
