@@ -86,10 +86,10 @@ impl Queue {
     /// Brings mail forward that mended backends put off, until the program stops.
     pub(super) async fn bring_forward_for_ever(&self) {
         let shutdown = self.0.parts.shutdown.clone();
-        let mut changes = self.0.parts.router.board().changes();
+        let mut news = self.0.parts.router.board().changes();
         let mut courses: BTreeMap<BackendId, Course> = BTreeMap::new();
         loop {
-            let healths = Arc::clone(&changes.borrow_and_update());
+            let healths = Arc::clone(&news.borrow_and_update());
             courses.retain(|id, _| healths.contains_key(id));
             let mut again: Option<Duration> = None;
             for (id, health) in &*healths {
@@ -103,7 +103,7 @@ impl Queue {
             tokio::select! {
                 biased;
                 () = shutdown.stopping() => return,
-                changed = changes.changed() => {
+                changed = news.changed() => {
                     if changed.is_err() {
                         return;
                     }
