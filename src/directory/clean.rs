@@ -8,13 +8,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rules;
 use super::x500::decapsulate;
-use crate::smtp::Mailbox;
+use crate::smtp::{Mailbox, nfc};
 
 /// RFC 5321 §4.5.3.1.1, and what both platforms take. We ourselves take more.
 const LOCAL_PART: usize = 64;
@@ -248,10 +248,6 @@ fn composed(local: &str, why: &mut Vec<Reason>) -> Vec<String> {
         why.push(Reason::Composed);
     }
     vec![composed.into_owned()]
-}
-
-fn nfc(text: &str) -> Cow<'_, str> {
-    ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// In ASCII, as Germans do it and as most others do; `None`: there are letters without any.

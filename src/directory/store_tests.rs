@@ -26,6 +26,26 @@ fn found(directory: &Directory, address: &str) -> String {
     }
 }
 
+/// A keyboard may type a letter and its accent as two characters.
+#[test]
+fn letters_and_accents_apart_lead_to_the_same() {
+    let mut builder = Directory::builder(vec![rule("example.org")]);
+    builder.add(record("jörg@example.org", &["zoe\u{308}@example.org"]));
+    let directory = builder.finish();
+    for asked in ["jo\u{308}rg", "JO\u{308}RG", "jörg", "jo\u{308}rg+x", "zoë"] {
+        let asked = format!("{asked}@example.org");
+        assert_eq!(
+            found(&directory, &asked),
+            "jörg@example.org true",
+            "{asked}"
+        );
+    }
+    assert_eq!(
+        found(&directory, "jorg@example.org"),
+        "unknown in example.org"
+    );
+}
+
 #[test]
 fn looks_up_in_every_spelling() {
     let mut builder = Directory::builder(vec![rule("example.org"), rule("xn--bcher-kva.example")]);

@@ -1,10 +1,10 @@
 //! The envelope: what the sender said beside the message. Immutable once accepted.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Automatic, Filtered, HoldReason, SpoolId, Verdict};
-use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
+use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath, nfc};
 
 /// What came with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -133,8 +133,19 @@ pub struct Recipient {
     /// acceptance, or `@domain` for a stranger. A hint: the route is decided anew at each attempt.
     pub lane: String,
     /// The mailbox (directory key) under which the webmail lists it; `None` for strangers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "composed",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mailbox: Option<String>,
+}
+
+/// Earlier versions wrote keys with letters and accents apart: their mail belongs to the same
+/// mailbox.
+fn composed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let mailbox = Option::<String>::deserialize(deserializer)?;
+    Ok(mailbox.map(|key| nfc(&key).into_owned()))
 }
 
 /// Who handed a message in.
@@ -173,4 +184,22 @@ pub enum Authenticity {
     /// From a peer that may relay through us: one of ours, so it is told what fails. Which person
     /// it speaks for is not proven.
     Relayed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its webmail asks for the key that addresses have now.
+    #[test]
+    fn a_mailbox_of_before_is_the_same_one() {
+        let line =
+            r#"{"address":"jo\u0308rg@example.org","lane":"a","mailbox":"jo\u0308rg@example.org"}"#;
+        let recipient: Recipient = serde_json::from_str(line).unwrap();
+        assert_eq!(recipient.mailbox.as_deref(), Some("jörg@example.org"));
+        assert_eq!(recipient.address.to_string(), "jo\u{308}rg@example.org");
+        let stranger: Recipient =
+            serde_json::from_str(r#"{"address":"ann@example.org","lane":"@example.org"}"#).unwrap();
+        assert_eq!(stranger.mailbox, None);
+    }
 }

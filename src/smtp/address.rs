@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::nfc;
 use crate::limits;
 
 /// The domain of an address: a name or an address literal such as `[192.0.2.1]`. Kept as written,
@@ -29,7 +30,7 @@ impl Domain {
             self.0.to_ascii_lowercase()
         } else {
             let ascii = idna::domain_to_ascii(&self.0);
-            let ascii = ascii.unwrap_or_else(|_| self.0.to_lowercase());
+            let ascii = ascii.unwrap_or_else(|_| nfc(&self.0.to_lowercase()).into_owned());
             // UTS 46 makes other full stops a dot, also the last one.
             ascii.trim_end_matches('.').to_owned()
         }
@@ -109,19 +110,19 @@ impl Mailbox {
     }
 
     /// The form under which the address is looked up and its mail is listed: lower case, without
-    /// quotes, the domain in ASCII. RFC 5321 §2.4 leaves the case of a local part to its domain;
-    /// no platform that we serve distinguishes it.
+    /// quotes, each letter with its accent as one character, the domain in ASCII. RFC 5321 §2.4
+    /// leaves the case of a local part to its domain; no platform that we serve distinguishes it.
     #[must_use]
     pub fn key(&self) -> String {
         format!(
             "{}@{}",
-            self.unquoted_local().to_lowercase(),
+            nfc(&self.unquoted_local().to_lowercase()),
             self.domain.key()
         )
     }
 
     /// The same address as hosts of all kinds know it: without quotes where the local part needs
-    /// none (RFC 5321 §4.1.2: the least quoting), a domain beyond ASCII in its ASCII form
+    /// none (RFC 5321 §4.1.2: the least quoting), a letter with its accent as one character, a domain beyond ASCII in its ASCII form
     /// (RFC 5891), whatever letters UTS 46 makes the same of.
     #[must_use]
     pub fn simplest(&self) -> Self {
@@ -136,12 +137,9 @@ impl Mailbox {
             let ascii = Domain::recorded(&self.domain.key());
             ascii.unwrap_or_else(|_| self.domain.clone())
         };
+        let local = if needs_none { &plain } else { &self.local };
         Self {
-            local: if needs_none {
-                plain
-            } else {
-                self.local.clone()
-            },
+            local: nfc(local).into_owned(),
             domain,
         }
     }

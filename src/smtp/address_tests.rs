@@ -120,11 +120,29 @@ fn the_simplest_form_has_the_same_key() {
         ("ann@b\u{fc}cher.example", "ann@xn--bcher-kva.example"),
         ("ann@ex\u{24d0}m\u{ad}ple\u{ff0e}org", "ann@example.org"),
         ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+        // One character for a letter and its accent, as the platform has it.
+        ("jo\u{308}rg@example.org", "jörg@example.org"),
+        ("\"jo\u{308}rg k\"@example.org", "\"jörg k\"@example.org"),
     ] {
         let mailbox: Mailbox = text.parse().unwrap();
         let simple = mailbox.simplest();
         assert_eq!(simple.to_string(), simplest, "{text}");
         assert_eq!(simple.key(), mailbox.key(), "{text}");
         assert_eq!(simple.simplest(), simple, "{text}");
+    }
+}
+
+/// As macOS writes them: else they would pass by a hold, and go to another home.
+#[test]
+fn letters_and_accents_apart_make_no_other_address() {
+    for (written, key) in [
+        ("jo\u{308}rg@example.org", "jörg@example.org"),
+        ("JO\u{308}RG@example.org", "jörg@example.org"),
+        ("\"jo\u{308}rg k\"@example.org", "jörg k@example.org"),
+        ("ann@bu\u{308}cher.example", "ann@xn--bcher-kva.example"),
+    ] {
+        let mailbox: Mailbox = written.parse().unwrap();
+        assert_eq!(mailbox.to_string(), written, "it goes on as it came");
+        assert_eq!(mailbox.key(), key, "{written}");
     }
 }

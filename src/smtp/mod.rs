@@ -6,6 +6,7 @@
 mod address;
 mod chunk;
 mod command;
+mod composed;
 mod data;
 mod extension;
 mod line;
@@ -18,6 +19,7 @@ mod xtext;
 pub use address::{AddressError, Domain, Mailbox, ReversePath};
 pub use chunk::ChunkCheck;
 pub use command::{Command, CommandError, ForwardPath};
+pub use composed::nfc;
 pub use data::{DataDecoder, DataEncoder, Decoded, Violation};
 pub use extension::{Extensions, Limits};
 pub use line::{Line, LineDecoder, LineError};

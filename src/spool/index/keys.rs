@@ -2,6 +2,7 @@
 
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseId, CaseKind, SpoolId};
+use crate::smtp::nfc;
 use crate::spool::segment::Position;
 
 /// Up to which position the store shows the log, and the format of the rows.
@@ -281,7 +282,7 @@ const fn letter(kind: CaseKind) -> u8 {
 /// `f`: a fact of a room.
 pub(crate) fn fact(room: &str, key: &str) -> Vec<u8> {
     let mut bytes = with_text(b'f', room);
-    bytes.extend_from_slice(key.as_bytes());
+    bytes.extend_from_slice(nfc(key).as_bytes());
     bytes
 }
 
@@ -301,8 +302,10 @@ fn with_id(kind: u8, id: SpoolId) -> Vec<u8> {
     key
 }
 
-/// Texts end with a zero byte, which none of them contains.
+/// Texts end with a zero byte, which none of them contains. Of addresses that earlier versions
+/// wrote with letters and accents apart they are the composed ones, as everybody asks for them.
 fn with_text(kind: u8, text: &str) -> Vec<u8> {
+    let text = nfc(text);
     let mut key = Vec::with_capacity(text.len() + 24);
     key.push(kind);
     key.extend(text.bytes().filter(|&byte| byte != 0));
@@ -315,4 +318,24 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands under a key that earlier versions wrote is found by the one of now.
+    #[test]
+    fn letters_and_accents_apart_are_the_same_key() {
+        let (apart, composed) = ("jo\u{308}rg@example.org", "jörg@example.org");
+        let id = SpoolId::from_u64(7);
+        assert_eq!(mailbox(apart, id, 1), mailbox(composed, id, 1));
+        assert_eq!(mailbox_prefix(apart), mailbox_prefix(composed));
+        assert_eq!(sent(apart, id), sent(composed, id));
+        assert_eq!(fact("accounts", apart), fact("accounts", composed));
+        assert_ne!(
+            fact("accounts", "jorg@example.org"),
+            fact("accounts", composed)
+        );
+    }
 }
