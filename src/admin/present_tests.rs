@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::admin::{BackendView, DecisionWord, ExplainView, QueueNumbers};
+use crate::admin::{BackendView, DecisionWord, EventView, ExplainView, QueueNumbers};
 use crate::backend::{BackendHealth, BackendOptions, Health, HostResult, Hosts, TlsPolicy};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, DeliveryTarget};
+use crate::mail::{BackendId, Blame, DeliveryTarget, Failure, NodeId, RecipientEvent};
 use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation};
 use crate::smtp::{Mailbox, Reply};
-use crate::spool::SpoolStats;
+use crate::spool::{LedgerEntry, SpoolStats};
 
 fn down(name: &str) -> BackendHealth {
     BackendHealth {
@@ -28,6 +28,35 @@ fn stats() -> SpoolStats {
         queued: BTreeMap::from([("onprem".to_owned(), 4), ("@example.net".to_owned(), 2)]),
         held: 1,
         ..SpoolStats::default()
+    }
+}
+
+/// As an attempt that a crash has cut off.
+#[test]
+fn an_attempt_that_was_cut_at_its_end_may_have_arrived() {
+    let mut failure = Failure::without_reply(Blame::Backend, "cut off");
+    for (uncertain, expected) in [
+        (false, "by onprem: cut off; next attempt "),
+        (
+            true,
+            "by onprem: cut off; it may have arrived; next attempt ",
+        ),
+    ] {
+        failure.uncertain = uncertain;
+        let event = RecipientEvent::Deferred {
+            backend: BackendId::new("onprem"),
+            failure: failure.clone(),
+            due: Timestamp::EPOCH,
+            counts: true,
+        };
+        let view = EventView::from(&LedgerEntry {
+            at: Timestamp::EPOCH,
+            node: NodeId::default(),
+            recipients: vec![0],
+            event,
+            left_out: 0,
+        });
+        assert!(view.detail.starts_with(expected), "{}", view.detail);
     }
 }
 

@@ -10,8 +10,8 @@ impl Spool {
     /// How many of these segments, the oldest first, stand before the first one that is missing or
     /// shorter than it was, as far as the last look knows.
     pub(super) fn before_a_gap(&self, all: &[u32]) -> usize {
-        let missing = self.missing();
-        let first = missing.and_then(|missing| missing.named.first().copied());
+        let gone = self.0.looks.gone();
+        let first = gone.and_then(|gone| gone.missing().named.first().copied());
         first.map_or(all.len(), |first| {
             all.partition_point(|&number| number < first)
         })

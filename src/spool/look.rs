@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::SpoolError;
 use super::handle::Spool;
-use super::missing::Missing;
+use super::missing_now::Gone;
 use crate::base::Timestamp;
 
 /// The room under which the last one stands in the log.
@@ -93,7 +93,7 @@ struct Present {
     /// One that could not even be written down.
     failed: Option<Looked>,
     /// What the log has no more.
-    missing: Option<Missing>,
+    gone: Option<Gone>,
 }
 
 impl Looks {
@@ -121,12 +121,21 @@ impl Looks {
         present.failed = failed;
     }
 
-    pub(super) fn set_missing(&self, missing: Option<Missing>) {
-        self.present().missing = missing;
+    pub(super) fn set_gone(&self, gone: Option<Gone>) {
+        self.present().gone = gone;
     }
 
-    pub(super) fn missing(&self) -> Option<Missing> {
-        self.present().missing.clone()
+    pub(super) fn gone(&self) -> Option<Gone> {
+        self.present().gone.clone()
+    }
+
+    /// Who waits for it was counted; a look that ended meanwhile knows better.
+    pub(super) fn counted(&self, before: &Gone, now: Gone) {
+        let mut present = self.present();
+        let known = present.gone.as_ref();
+        if known.is_some_and(|known| known.is_same(before)) {
+            present.gone = Some(now);
+        }
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {

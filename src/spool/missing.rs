@@ -15,8 +15,10 @@ use super::handle::Spool;
 use super::head::{self, Lack};
 use super::index::{FactRow, Index, MessageRow, decode, key};
 use super::missing_notes::Notes;
+use super::missing_now::Gone;
 use super::record::HEADER;
 use super::segment::{self, Position};
+use crate::mail::SpoolId;
 
 /// Segments that are named.
 const NAMED: usize = 20;
@@ -157,6 +159,8 @@ pub(crate) struct Listed<'a> {
 pub(crate) struct Found {
     /// What the index counts on, and is not there.
     pub(crate) lacks: Vec<(Lack, Stood)>,
+    /// The messages that stood there, and that somebody waits for.
+    pub(super) waiting: Vec<SpoolId>,
     /// Segments in which all is there that the index counts on.
     pub(super) whole: BTreeSet<u32>,
 }
@@ -170,13 +174,15 @@ impl Listed<'_> {
             lacks: BTreeMap::new(),
             furthest: BTreeMap::new(),
         };
-        index.each_row(b"m", |_, value| {
+        let mut waiting = Vec::new();
+        index.each_row(b"m", |name, value| {
             let row: MessageRow = decode(value)?;
             let waits = row.unfinished > 0;
             if let Some(stood) = count.gone(Position::from_u64(row.position)) {
                 stood.waiting += u64::from(waits);
                 stood.recipients += u64::from(row.unfinished);
                 stood.finished += u64::from(!waits);
+                waiting.extend(key::parse_id(name).filter(|_| waits));
             }
             Ok(())
         })?;
@@ -197,7 +203,10 @@ impl Listed<'_> {
         if !self.numbers.contains(&self.newest) && self.newest > 0 {
             count.lacks.entry(self.newest).or_default();
         }
-        Ok(count.told())
+        Ok(Found {
+            waiting,
+            ..count.told()
+        })
     }
 
     /// Is there a gap, or did a segment become shorter?
@@ -270,6 +279,7 @@ impl Count<'_> {
         let counted_on = lengths.keys().copied();
         Found {
             lacks: lacks.collect(),
+            waiting: Vec::new(),
             whole: counted_on
                 .filter(|segment| !self.lacks.contains_key(segment))
                 .collect(),
@@ -295,8 +305,17 @@ impl Spool {
                 ))
             })
             .await?;
-        let missing = Missing::of(&found.lacks);
-        self.0.looks.set_missing(missing.clone());
+        let Found {
+            lacks,
+            waiting,
+            whole,
+        } = found;
+        let missing = Missing::of(&lacks);
+        let gone = missing.clone().map(|missing| {
+            let counted = self.0.clock.now();
+            Gone::new(missing, waiting, counted)
+        });
+        self.0.looks.set_gone(gone);
         if let Some(missing) = &missing {
             tracing::error!(
                 segments = missing.segments,
@@ -305,18 +324,12 @@ impl Spool {
             );
         }
         self.beside(move |spool| {
-            notes.end(spool, &found.whole);
-            spool.note_lacks(&found.lacks);
+            notes.end(spool, &whole);
+            spool.note_lacks(&lacks);
             Ok(())
         })
         .await?;
         Ok(missing)
-    }
-
-    /// What the last look missed of the log; `None`: nothing.
-    #[must_use]
-    pub fn missing(&self) -> Option<Missing> {
-        self.0.looks.missing()
     }
 
     /// What the index counts on and is not there, up to the newest segment: the one that is given,

@@ -100,6 +100,37 @@ async fn a_segment_that_goes_while_the_server_runs_is_missed_until_it_is_back() 
     close(spool, opened).await;
 }
 
+/// What was read before it went is delivered, and what nobody can read is dropped.
+#[tokio::test]
+async fn who_is_finished_since_the_look_waits_no_more() {
+    let dir = TempDir::new().unwrap();
+    segments(dir.path(), 1).await;
+    let (spool, opened) = open(dir.path());
+    accept(&spool, &["bob@example.org"], b"the newest\r\n").await;
+    let waiting = spool.unfinished(None, 10).unwrap();
+    assert_eq!(waiting.len(), 3);
+    let (path, away) = (segment(dir.path(), 1), dir.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    assert_eq!(spool.look_for_missing().await.unwrap(), Some(gone(1)));
+    assert_eq!(spool.missing(), Some(gone(1)));
+    // The third one stands elsewhere.
+    for (id, finished) in waiting.iter().zip([1, 2, 2]) {
+        spool.record(*id, vec![0], delivered()).await.unwrap();
+        let expected = Missing {
+            waiting: MESSAGES - 1 - finished,
+            recipients: MESSAGES - 1 - finished,
+            finished: 1 + finished,
+            ..gone(1)
+        };
+        assert_eq!(spool.missing(), Some(expected));
+    }
+    assert_eq!(spool.missing().unwrap().unreadable(), None);
+    std::fs::rename(&away, &path).unwrap();
+    assert_eq!(spool.look_for_missing().await.unwrap(), None);
+    assert_eq!(spool.missing(), None);
+    close(spool, opened).await;
+}
+
 #[tokio::test]
 async fn a_start_without_a_segment_takes_mail_and_tells_what_is_gone() {
     let dir = TempDir::new().unwrap();

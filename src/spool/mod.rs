@@ -38,6 +38,7 @@ mod lost;
 mod maimed;
 mod missing;
 mod missing_notes;
+mod missing_now;
 mod offline;
 mod open;
 mod outlook;

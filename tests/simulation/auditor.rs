@@ -218,18 +218,14 @@ fn sum(story: &[(String, Value)]) -> Sum {
                 sum.attempts += 1;
                 std::mem::replace(&mut open, true)
             }
-            "deferred" => {
+            // It may be given up with the attempt that had no known end.
+            "deferred" | "bounced" => {
                 open = false;
                 what["failure"]["uncertain"] == true
             }
             "interrupted" => {
                 open = false;
                 what["uncertain"] == true
-            }
-            // Given up with the attempt that had no known end.
-            "bounced" => {
-                open = false;
-                what["failure"]["uncertain"] == true
             }
             "delivered" | "held" | "paced" => {
                 open = false;
