@@ -200,7 +200,8 @@ impl Board {
     }
 
     /// A backend that answers put a recipient off (4yz, for whatever it says about him or his
-    /// message). One of many is his own matter.
+    /// message). One of many is his own matter, until the backend fails all mail: then each attempt
+    /// counts.
     pub fn report_put_off(&self, backend: &BackendId, recipient: &str, what: &str) {
         let now = self.now();
         let mut entries = self.entries();
@@ -208,8 +209,8 @@ impl Board {
             return;
         };
         let many = usize::try_from(limits::FAILING_MAIL).unwrap_or(usize::MAX);
-        let counts = entry.put_off.len() >= many || entry.put_off.insert(recipient.to_owned());
-        if !counts {
+        let fails = entry.detector.health().failing || entry.put_off.len() >= many;
+        if !fails && !entry.put_off.insert(recipient.to_owned()) {
             return;
         }
         if entry.detector.put_off(what, now).is_some() {
@@ -426,6 +427,26 @@ mod tests {
         board.report_taken(&onprem);
         let health = board.health(&onprem).unwrap();
         assert!(!health.failing && health.health == Health::Slow);
+    }
+
+    /// Once it fails all mail each attempt that fails is one more, whosever mail it is.
+    #[test]
+    fn attempts_that_fail_go_on_being_counted() {
+        let onprem = BackendId::new("onprem");
+        let board = Board::new(&[backend("onprem")], Clock::system());
+        let reason = || board.health(&onprem).unwrap().reason;
+        board.report_probe(&onprem, Signal::Good);
+        for name in ["a", "b", "c", "a", "b", "c"] {
+            board.report_put_off(&onprem, name, "450 4.2.1 not now");
+        }
+        for _ in 0..2 {
+            board.report(&onprem, bad("cut at the end"));
+        }
+        assert!(reason().contains("but 5 attempts"), "{}", reason());
+        for _ in 0..20 {
+            board.report_put_off(&onprem, "a", "450 4.2.1 not now");
+        }
+        assert!(reason().contains("but 25 attempts"), "{}", reason());
     }
 
     #[test]
