@@ -110,6 +110,9 @@ pub struct HealthChange {
     /// Whom it had refused at RCPT then: they are asked for without mail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_at_rcpt: Vec<RefusedAtRcpt>,
+    /// It became slow because mail fails while probes are answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failing: bool,
 }
 
 impl HealthChange {
@@ -154,6 +157,8 @@ struct Left {
     open: Option<Rejecting>,
     /// It was down since then, for that reason, and a restart is no answer.
     down: Option<(Timestamp, String)>,
+    /// It failed all mail since then, for that reason, and a restart takes none.
+    failing: Option<(Timestamp, String)>,
 }
 
 /// The last changes of one backend, oldest first.
@@ -183,6 +188,7 @@ impl History {
             actor: actor.to_owned(),
             case: rejecting.map(|it| it.case),
             refused_at_rcpt: rejecting.map_or_else(Vec::new, |it| it.refused.clone()),
+            failing: false,
         };
         let told = change.to_string();
         if self.changes.len() >= limits::HEALTH_CHANGES {
@@ -190,6 +196,13 @@ impl History {
         }
         self.changes.push_back(change);
         told
+    }
+
+    /// The last change was that mail fails.
+    pub(super) fn mark_failing(&mut self) {
+        if let Some(last) = self.changes.back_mut() {
+            last.failing = true;
+        }
     }
 
     /// Puts the changes of earlier lives in front of those of this one, and says what is left of
@@ -203,11 +216,14 @@ impl History {
         let health = last.map(|change| change.became);
         let down = last.filter(|it| it.became == Became::Down && heard == Heard::Nothing);
         let down = down.map(|change| (change.at, change.reason.clone()));
+        let is_news = present.changes.iter().any(|it| it.became.is_health());
+        let failing = last.filter(|change| change.failing && !is_news);
+        let failing = failing.map(|change| (change.at, change.reason.clone()));
         let open = still_open(&earlier);
         self.changes.extend(earlier);
         let at = present.changes.front().map_or(now, |first| first.at);
         match (&open, health) {
-            _ if down.is_some() => {}
+            _ if down.is_some() || failing.is_some() => {}
             (Some(_), Some(Became::Rejecting)) | (None, None | Some(Became::Up)) => {}
             // It was down then, and is not known to be now.
             (Some(open), _) => {
@@ -224,8 +240,15 @@ impl History {
         for change in present.changes.into_iter().skip_while(known) {
             let told = (change.became, change.reason.as_str(), change.actor.as_str());
             self.push(change.at, told, change.rejecting().as_ref());
+            if change.failing {
+                self.mark_failing();
+            }
         }
-        Left { open, down }
+        Left {
+            open,
+            down,
+            failing,
+        }
     }
 
     pub(super) fn list(&self) -> Vec<HealthChange> {
@@ -303,6 +326,11 @@ pub fn restore_history(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
             if let (Some((since, reason)), Some(entry)) = (left.down, entries.get_mut(&backend)) {
                 tracing::warn!(%backend, %since, %reason, "it was down, and has not answered yet");
                 entry.detector.recall_down(since, &reason);
+            }
+            if let (Some((since, reason)), Some(entry)) = (left.failing, entries.get_mut(&backend))
+            {
+                tracing::warn!(%backend, %since, %reason, "it failed all mail, and took none since");
+                entry.detector.recall_failing(since, &reason, now);
             }
             open.extend(left.open.map(|it| (backend, it)));
         }

@@ -200,3 +200,60 @@ fn down_is_down_over_a_start_until_it_answers() {
     let answered = begin(&|board: &Board| board.report_probe(&onprem(), Signal::Good));
     assert_eq!(answered, (vec![down, up], None));
 }
+
+/// One that failed all mail does so over a start, whatever probes say; one that took some does not.
+#[tokio::test]
+async fn failing_is_so_over_a_start_until_mail_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        min_free: 0,
+        ..Options::new(folder.path())
+    };
+    let mut told_of = Vec::new();
+    for life in 0..3 {
+        let opened = Spool::open(options.clone(), World::system()).unwrap();
+        let (spool, writer) = (opened.spool, opened.writer.spawn_thread().unwrap());
+        let board = board();
+        if life == 1 {
+            board.report_probe(&onprem(), Signal::Good);
+        }
+        restore_history(&spool, &board).unwrap();
+        let health = board.health(&onprem()).unwrap();
+        told_of.push((health.health, health.failing));
+        let shutdown = Shutdown::new();
+        let keep = keep_history(spool.clone(), board.clone(), shutdown.clone());
+        shutdown.spawn("history", keep);
+        if life == 0 {
+            // It asks for less first: that it fails mail is another thing.
+            let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
+            let busy = Failure::replied(Blame::Backend, reply);
+            board.report_probe(&onprem(), Signal::Bad(busy));
+            for name in ["a", "b", "c", "d", "e"] {
+                board.report_put_off(&onprem(), name, "450 4.2.1 not now");
+            }
+            let failing = board.history(&onprem()).into_iter().map(|one| one.failing);
+            assert_eq!(failing.collect::<Vec<_>>(), [false, true]);
+        }
+        if life == 1 {
+            let history = board.history(&onprem());
+            assert_eq!(history.len(), 2, "a start is no news");
+            assert_eq!(health.since, history[1].at);
+            // It goes down, which is remembered instead.
+            board.report_taken(&onprem());
+            fall(&board);
+        }
+        while !board.unsaved().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        shutdown.stop().await;
+        spool.close().await.unwrap();
+        drop((spool, board));
+        writer.join().unwrap();
+    }
+    let expected = [
+        (Health::Up, false),
+        (Health::Slow, true),
+        (Health::Down, false),
+    ];
+    assert_eq!(told_of, expected);
+}

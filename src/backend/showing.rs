@@ -52,6 +52,9 @@ impl Board {
                 let rejecting = entries.get(id).and_then(|it| it.breaker.rejecting());
                 let case = rejecting.filter(|_| became == Became::Rejecting);
                 history.push(now, (became, reason, actor), case);
+                if became == Became::Slow && new.failing {
+                    history.mark_failing();
+                }
                 let word = became.as_str();
                 tracing::warn!(backend = %id, became = word, actor, reason, "backend changed");
                 if became.is_health() {
@@ -68,7 +71,9 @@ impl Board {
             {
                 note(Became::from(said.wish), &said.reason, &said.actor);
             }
-            if old.health != new.health {
+            // One that asked for less may begin to fail mail: it stays slow.
+            let begins_to_fail = new.failing && !old.failing;
+            if old.health != new.health || begins_to_fail {
                 note(Became::from(new.health), &new.reason, "");
             }
         }

@@ -284,6 +284,7 @@ fn a_backend_is_shown_with_its_history() {
         actor: actor.to_owned(),
         case: None,
         refused_at_rcpt: Vec::new(),
+        failing: false,
     };
     let mut history: Vec<HealthChange> = (0..11)
         .map(|number| change(number, Became::Slow, "451 4.7.500 Server busy", ""))

@@ -134,6 +134,7 @@ mod tests {
                 actor: String::new(),
                 case: None,
                 refused_at_rcpt: Vec::new(),
+                failing: false,
             })
             .collect();
         let found = outages(&changes, (at(since), at(until)));

@@ -412,6 +412,7 @@ mod tests {
             actor: String::new(),
             case: None,
             refused_at_rcpt: Vec::new(),
+            failing: false,
         };
         let changes = BTreeMap::from([(BackendId::new("onprem"), vec![change])]);
         collector.finish(&changes, Passed::default())

@@ -3,6 +3,7 @@
 use super::Detector;
 use crate::backend::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};
 use crate::base::Timestamp;
+use crate::limits;
 
 impl Detector {
     /// It was down in an earlier life, and no signal has said otherwise: it is, until one does.
@@ -14,6 +15,20 @@ impl Detector {
             (self.row, self.calm) = (0, 0);
         }
         self.health.since = since;
+    }
+
+    /// It failed all mail in an earlier life, and a start takes none: it does until mail is taken.
+    /// That probes are answered says nothing against it. What is known by now is known better.
+    pub fn recall_failing(&mut self, since: Timestamp, reason: &str, now: Timestamp) {
+        if self.health.health != Health::Up {
+            return;
+        }
+        let reason = format!("{reason} (before the start; not known anew yet)");
+        self.change(Health::Slow, reason, now);
+        self.health.failing = true;
+        self.health.since = since;
+        self.failing = self.failing.max(limits::FAILING_MAIL);
+        self.asked = Some((now, Witness::Traffic));
     }
 
     /// The first signal after a start decides: what was known before says little against it.
@@ -87,5 +102,32 @@ mod tests {
         let health = detector.health();
         assert_eq!((health.reason.as_str(), health.since), ("no end", at(5)));
         assert!(!health.remembered);
+    }
+
+    #[test]
+    fn what_failed_all_mail_before_a_start_does_so_until_mail_is_taken() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let mut detector = fresh();
+        detector.recall_failing(at(5), "5 attempts failed", at(100));
+        let health = detector.health();
+        assert!(health.failing && health.health == Health::Slow);
+        assert_eq!(health.since, at(5));
+        let reason = "5 attempts failed (before the start; not known anew yet)";
+        assert_eq!(health.reason, reason);
+        for second in 101..700 {
+            let signal = detector.signal(&Signal::Good, Witness::Probe, at(second));
+            assert_eq!(signal, None, "probes say nothing against it");
+        }
+        assert!(detector.took_mail().is_some());
+        detector.signal(&Signal::Good, Witness::Probe, at(701));
+        assert_eq!(detector.health().health, Health::Up);
+        // One that was found down since the start is down.
+        let mut detector = fresh();
+        for _ in 0..3 {
+            detector.signal(&bad("no end"), Witness::Probe, at(9));
+        }
+        detector.recall_failing(at(5), "5 attempts failed", at(10));
+        let health = detector.health();
+        assert_eq!((health.health, health.since), (Health::Down, at(9)));
     }
 }
