@@ -35,7 +35,7 @@ pub enum RecipientState {
         #[serde(default)]
         exempt: Option<Timestamp>,
         /// It waits for its turn: its mailbox or its sender has had enough for now.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default)]
         paced: bool,
     },
     /// Waits on purpose until somebody or something releases it.
