@@ -18,6 +18,7 @@ pub(crate) fn digest(body: &dyn BodySource) -> u64 {
     }
 }
 
+/// Reads a body to its end, as a platform that takes it does.
 pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<()> {
     let mut at = 0;
     while at < body.len() {

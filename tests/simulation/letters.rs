@@ -1,6 +1,6 @@
 //! Envelopes as the door makes them.
 
-use tideover::mail::{Authenticity, BodySource, Envelope, Peer, Recipient};
+use tideover::mail::{Authenticity, Envelope, Peer, Recipient};
 use tideover::route::{Admission, Admit, Origin, Router};
 use tideover::smtp::{MailParameters, RcptParameters};
 
@@ -41,13 +41,4 @@ pub(crate) fn envelope(
         tls_optional: false,
         verdict: None,
     }
-}
-
-/// Reads a body to its end, as a platform that takes it does.
-pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<()> {
-    let mut at = 0;
-    while at < body.len() {
-        at += body.read_at(at, 2 * 1024)?.len() as u64;
-    }
-    Ok(())
 }

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::bodies::{digest, read_all};
 use crate::chance::Chance;
-use crate::letters::read_all;
 use crate::world::CONNECTIONS;
 
 /// What is awaited before the end of a message.
