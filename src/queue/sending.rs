@@ -215,6 +215,9 @@ impl Queue {
             |(_, outcome)| matches!(outcome, Outcome::Failed(failure) if !failure.uncertain),
         );
         let untaken: Vec<&JobRecipient> = untaken.map(|(recipient, _)| recipient).collect();
+        if untaken.is_empty() {
+            return;
+        }
         self.refund(target, job, (&untaken, counted));
     }
 
