@@ -21,22 +21,13 @@ impl Admin {
 
     /// What is stored.
     pub(super) fn storage(&self, stats: SpoolStats) -> SpoolNumbers {
-        let waiting = stats.queued.values().sum::<u64>() + stats.held;
-        // Nothing is counted while the index is made.
-        let is_counted = self.spool.rebuilding().is_none();
-        let missing = self.spool.missing();
-        let missing = if is_counted {
-            missing.map(|missing| missing.of_at_most(waiting))
-        } else {
-            missing
-        };
         SpoolNumbers {
             // What cannot be measured now is not shown.
             outlook: self.spool.outlook().ok(),
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
             quarantined: stats.quarantined,
             damaged: stats.damaged,
-            missing,
+            missing: self.spool.missing(),
             write_failures: stats.write_failures,
             balance: self.spool.balance(),
             uuid: stats.uuid,

@@ -53,19 +53,6 @@ impl Missing {
         })
     }
 
-    /// The same, of so many recipients that wait now: what was delivered or dropped since the look
-    /// does not wait in vain.
-    #[must_use]
-    pub fn of_at_most(self, waiting: u64) -> Self {
-        let gone = self.waiting.saturating_sub(waiting);
-        Self {
-            waiting: self.waiting - gone,
-            recipients: self.recipients.min(waiting),
-            finished: self.finished + gone,
-            ..self
-        }
-    }
-
     /// How many of those who wait do so in vain, for people: `20 cannot be read (segment 3 is
     /// missing or cut short)`.
     #[must_use]

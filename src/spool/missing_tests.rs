@@ -313,21 +313,3 @@ fn who_waits_in_vain_is_told_with_the_segments() {
         Some("1 cannot be read (segments 3, 5, … are missing or cut short)")
     );
 }
-
-/// What stood there and was delivered since the look waits no more.
-#[test]
-fn nobody_waits_in_vain_who_does_not_wait() {
-    let look = Missing {
-        segments: 1,
-        named: vec![1],
-        waiting: 40,
-        recipients: 60,
-        finished: 2,
-    };
-    assert_eq!(look.clone().of_at_most(60), look);
-    let some = look.clone().of_at_most(10);
-    assert_eq!((some.waiting, some.recipients, some.finished), (10, 10, 32));
-    let none = look.of_at_most(0);
-    assert_eq!((none.waiting, none.recipients, none.finished), (0, 0, 42));
-    assert_eq!(none.unreadable(), None);
-}
