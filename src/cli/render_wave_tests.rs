@@ -103,6 +103,7 @@ fn a_start_says_when_and_what_follows() {
     view.moves = 1;
     let text = page().wave_started(&view);
     assert!(words(&text).contains("1 user has his home at cloud (generation 7)"));
+    view.moves = 2;
     view.wave.state = WaveState::Scheduled;
     view.wave.start_at = Some(NOW.after(std::time::Duration::from_secs(3600)));
     let text = page().wave_started(&view);
