@@ -66,10 +66,11 @@ impl Course {
     }
 }
 
-/// Does somebody wait because the platform put his mail off before `begun`? Who was refused for
-/// himself, or waits for his turn, does not.
-fn was_put_off(state: &RecipientState, begun: Timestamp) -> bool {
+/// Does somebody wait because the platform of this lane put his mail off before `begun`? Who was
+/// refused for himself, or waits for his turn, does not.
+fn was_put_off(state: &RecipientState, of: &str, begun: Timestamp) -> bool {
     let RecipientState::Queued {
+        lane,
         last: Some((at, failure)),
         paced: false,
         ..
@@ -79,7 +80,7 @@ fn was_put_off(state: &RecipientState, begun: Timestamp) -> bool {
     };
     let is_trouble = failure.blame == Blame::Backend || failure.uncertain;
     let is_later = failure.reply.is_some() && !failure.is_permanent();
-    *at <= begun && (is_trouble || is_later)
+    lane == of && *at <= begun && (is_trouble || is_later)
 }
 
 impl Queue {
@@ -136,7 +137,9 @@ impl Queue {
             reason: format!("{backend} takes mail again"),
         };
         let begun = self.0.parts.clock.now();
-        let pick: Pick = Arc::new(move |one: &Candidate<'_>| was_put_off(one.state, begun));
+        let of = backend.clone();
+        let pick: Pick =
+            Arc::new(move |one: &Candidate<'_>| was_put_off(one.state, of.as_str(), begun));
         let mut last = Due {
             due: begun.after(SOON),
             id: SpoolId::from_u64(u64::MAX),
@@ -256,17 +259,19 @@ mod tests {
                 counts: true,
             };
             let new = RecipientState::accepted("onprem".to_owned(), at);
-            assert!(!was_put_off(&new, at));
+            assert!(!was_put_off(&new, "onprem", at));
             let state = new.apply(&deferred, at).unwrap();
-            assert_eq!(was_put_off(&state, at), expected, "{told}");
+            assert_eq!(was_put_off(&state, "onprem", at), expected, "{told}");
+            assert!(!was_put_off(&state, "cloud", at), "another's: {told}");
             let before = Timestamp::from_millis(4);
-            assert!(!was_put_off(&state, before), "a later attempt: {told}");
+            let is_due = was_put_off(&state, "onprem", before);
+            assert!(!is_due, "a later attempt: {told}");
             let paced = RecipientEvent::Paced {
                 due: at,
                 sender: None,
             };
             let state = state.apply(&paced, at).unwrap();
-            assert!(!was_put_off(&state, at), "its turn: {told}");
+            assert!(!was_put_off(&state, "onprem", at), "its turn: {told}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Queue;
 use super::state::{Job, JobRecipient};
 use crate::backend::{Addressee, Form, Prospect, RefusedAtRcpt};
+use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKind, Envelope, Recipient, SpoolId};
 use crate::route::{Admission, Admit as _, Origin};
 use crate::smtp::Mailbox;
@@ -50,6 +51,7 @@ impl Queue {
     /// Who waits for a backend, those first whom it takes most likely. A stranger can have as much
     /// mail refused as he likes; whoever waits behind that must not wait for a trial of each.
     pub(super) fn most_likely_first(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
+        let now = self.0.parts.clock.now();
         let mut found: Vec<(Prospect, Due)> = Vec::new();
         let mut after = self.tries().looked.get(backend).copied();
         let mut last = None;
@@ -69,7 +71,9 @@ impl Queue {
             if is_last {
                 after = None;
             }
-            let is_good = found.iter().any(|(good, _)| *good == Prospect::Accepted);
+            let is_good = found
+                .iter()
+                .any(|(good, due)| rank(*good, *due, now).0 == 0);
             if is_last || is_good {
                 break;
             }
@@ -82,7 +86,7 @@ impl Queue {
         let outside = self.due_outside(backend)?.into_iter();
         found.extend(outside.map(|due| (Prospect::Open, due)));
         // Alike they keep their order.
-        found.sort_by_key(|(good, _)| *good);
+        found.sort_by_key(|(good, due)| rank(*good, *due, now));
         Ok(found.into_iter().map(|(_, due)| due).collect())
     }
 
@@ -158,6 +162,17 @@ impl Queue {
             Admission::Accept { .. } => true,
             Admission::Reject(reply) => !reply.is_permanent(),
         }
+    }
+}
+
+/// Whose turn comes first. Who was put off has his time: whom a backend took lately it may have
+/// no room for now, and he must not be each trial for that.
+fn rank(good: Prospect, due: Due, now: Timestamp) -> (u8, Prospect) {
+    match good {
+        Prospect::Refused => (3, good),
+        _ if due.due > now => (2, Prospect::Open),
+        Prospect::Accepted => (0, good),
+        Prospect::Open | Prospect::Tagged => (1, good),
     }
 }
 

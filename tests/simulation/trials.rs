@@ -66,6 +66,33 @@ fn tags_make_no_platform_rejecting() {
     });
 }
 
+/// Whose mail it took lately is tried first, but not again and again while his mailbox is full.
+#[test]
+fn a_full_mailbox_is_not_each_trial() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let taken = send(&door, 1..2).await;
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&taken), [("delivered", 1)].into());
+        let full = Reply::parse(&["452 4.2.2 Mailbox full"]).unwrap();
+        site.platforms
+            .refuse_address(&user(1), Failure::refused(Said::Rcpt, full));
+        site.platforms.refuse("cloud", Some(denied()));
+        send(&door, 2..7).await;
+        sleep(MINUTE).await;
+        assert_eq!(health(&door), Health::Rejecting);
+        // The oldest who waits, and the only one whose mail it took.
+        send(&door, 1..2).await;
+        let waiting = send(&door, 7..9).await;
+        site.platforms.refuse("cloud", None);
+        sleep(2 * MINUTE).await;
+        assert_eq!(health(&door), Health::Up);
+        assert_eq!(door.words(&waiting), [("delivered", 2)].into());
+        door.stop().await;
+    });
+}
+
 /// However one person is spelled, it is one; and a relaying that is denied is no matter of tags.
 #[test]
 fn one_person_in_many_spellings_is_one() {
