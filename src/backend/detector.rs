@@ -262,9 +262,9 @@ mod tests {
         }
     }
 
-    /// `s`, `+` and `-` are probes, `S`, `M`, `X` and `P` is mail: asked for less, taken, failed, put
-    /// off; a digit lets that many times ten seconds pass. The health after each signal: `U`, `S`
-    /// or `D`.
+    /// `s`, `+` and `-` are probes, `S`, `M`, `F` and `P` is mail: asked for less, taken, failed,
+    /// put off; a digit lets that many times ten seconds pass. The health after each signal: `U`,
+    /// `S` or `D`.
     pub(super) fn play_slow(script: &str) -> String {
         let mut detector = detector();
         let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
@@ -285,7 +285,7 @@ mod tests {
                     detector.put_off("450 4.2.1 not now", now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
-                'X' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),
+                'F' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),
                 tens => {
                     let seconds = 10 * u64::from(tens.to_digit(10).unwrap());
                     now = now.after(Duration::from_secs(seconds));

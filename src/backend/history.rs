@@ -329,7 +329,9 @@ pub fn restore_history(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
             }
             if let (Some((since, reason)), Some(entry)) = (left.failing, entries.get_mut(&backend))
             {
-                tracing::warn!(%backend, %since, %reason, "it failed all mail, and took none since");
+                tracing::warn!(
+                    %backend, %since, %reason, "it failed all mail, and took none since"
+                );
                 entry.detector.recall_failing(since, &reason, now);
             }
             open.extend(left.open.map(|it| (backend, it)));

@@ -17,6 +17,8 @@ mod ending;
 mod expanding;
 mod hands;
 mod holding;
+#[cfg(test)]
+mod idle_tests;
 mod intake;
 pub mod landing;
 mod loader;

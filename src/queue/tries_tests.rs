@@ -1,14 +1,14 @@
 use super::*;
 use crate::backend::{Health, Override, Signal, Wish};
 use crate::mail::{Failure, Recipient, Said};
-use crate::queue::samples;
+use crate::queue::{idle_tests, samples};
 use crate::smtp::{RcptParameters, Reply};
 
 #[tokio::test]
 async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = BackendId::new("cloud");
-    let idle = samples::idle(folder.path(), &cloud);
+    let idle = idle_tests::idle(folder.path(), &cloud);
     let (queue, board) = (&idle.queue, &idle.board);
     let target = DeliveryTarget::Backend(cloud.clone());
     let job = |id| {
@@ -62,7 +62,7 @@ async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
 async fn what_is_taken_in_between_ends_a_row_of_failures() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = BackendId::new("cloud");
-    let idle = samples::idle(folder.path(), &cloud);
+    let idle = idle_tests::idle(folder.path(), &cloud);
     let target = DeliveryTarget::Backend(cloud.clone());
     let broken = Failure::without_reply(Blame::Backend, "connection lost");
     let broken = Outcome::Failed(broken);
@@ -83,7 +83,7 @@ async fn what_is_taken_in_between_ends_a_row_of_failures() {
 async fn a_message_that_is_put_off_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = BackendId::new("cloud");
-    let idle = samples::idle(folder.path(), &cloud);
+    let idle = idle_tests::idle(folder.path(), &cloud);
     let target = DeliveryTarget::Backend(cloud.clone());
     let health_behind = |id: u64| {
         let numbers = [0, 1, 2, 3, 4];
@@ -152,7 +152,7 @@ async fn people_are_counted_and_not_their_addresses() {
     for (line, names, expected) in ways {
         let folder = tempfile::tempdir().unwrap();
         let cloud = BackendId::new("cloud");
-        let idle = samples::idle(folder.path(), &cloud);
+        let idle = idle_tests::idle(folder.path(), &cloud);
         let target = DeliveryTarget::Backend(cloud.clone());
         // The first ones are aliases of one, the others are in no directory.
         let is_ann = names.contains(&"ann");
@@ -179,7 +179,7 @@ async fn only_who_was_refused_at_rcpt_is_asked_for() {
     for (said, is_asked) in [(Said::End, false), (Said::Rcpt, true)] {
         let folder = tempfile::tempdir().unwrap();
         let cloud = BackendId::new("cloud");
-        let idle = samples::idle(folder.path(), &cloud);
+        let idle = idle_tests::idle(folder.path(), &cloud);
         let target = DeliveryTarget::Backend(cloud.clone());
         let broken = Reply::parse(&["550 5.2.1 The store is broken"]).unwrap();
         let failure = Failure {

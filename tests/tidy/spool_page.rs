@@ -72,13 +72,20 @@ fn names(cells: &str, field: &str) -> bool {
     cells.contains(&format!("`{field}`"))
 }
 
-/// The lines between the braces of a type.
+/// The lines between the braces of a type, without what is written nowhere.
 fn body_of(text: &str, name: &str) -> Option<Vec<String>> {
     let head = format!("{name} {{");
     let mut lines = text.lines().skip_while(|line| !line.ends_with(&head));
     lines.next()?;
-    let body = lines.take_while(|line| *line != "}");
-    Some(body.map(str::to_owned).collect())
+    let mut body: Vec<String> = Vec::new();
+    for line in lines.take_while(|line| *line != "}") {
+        if body.last().is_some_and(|it| it.ends_with("#[serde(skip)]")) {
+            body.pop();
+        } else {
+            body.push(line.to_owned());
+        }
+    }
+    Some(body)
 }
 
 /// The members that are indented so far.
@@ -141,4 +148,8 @@ fn every_field_of_the_spool_is_described() {
     let line = "pub(crate) struct FactLine {\n    pub(crate) at: Timestamp,\n}\n";
     let files = [(PAGE, "| `fact` | `key` |"), ("src/spool/event.rs", line)];
     assert_complains(fields, &files, "`at`");
+    let line = "pub(crate) struct FactLine {\n    #[serde(skip)]\n    pub(crate) at: Timestamp,\n\
+                \u{20}   pub(crate) key: String,\n}\n";
+    let files = [(PAGE, "| `fact` | `key` |"), ("src/spool/event.rs", line)];
+    assert_content(fields, &files);
 }

@@ -1,5 +1,5 @@
-//! A backend whose probes are answered while mail fails, attempt for attempt: a full store, a filter
-//! that crashes behind the final dot. It is not down, as probes show, and it is not well.
+//! A backend whose probes are answered while mail fails, attempt for attempt: a full store, a
+//! filter that crashes behind the final dot. It is not down, as probes show, and it is not well.
 
 use super::Detector;
 use crate::backend::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};
@@ -85,22 +85,22 @@ mod tests {
     fn one_whose_probes_are_answered_while_mail_fails_is_slow_until_mail_is_taken() {
         for (script, expected) in [
             // Probes are answered, and mail fails: it is slow until mail is taken.
-            ("XX+XX+X+", "UUUUUUSS"),
-            ("XX+XX+X9+9+9+9+", "UUUUUUSSSSS"),
-            ("XX+XX+XM6++", "UUUUUUSSUU"),
+            ("FF+FF+F+", "UUUUUUSS"),
+            ("FF+FF+F9+9+9+9+", "UUUUUUSSSSS"),
+            ("FF+FF+FM6++", "UUUUUUSSUU"),
             ("PPPP+P9++", "UUUUUSSS"),
             ("PPPPMP", "UUUUUU"),
-            ("XX+MXX+XX+X", "UUUUUUUUUUS"),
+            ("FF+MFF+FF+F", "UUUUUUUUUUS"),
             // Mail alone does not say that it is down when probes are answered …
-            ("XX+XX+XXXX1X", "UUUUUUSSSSS"),
-            ("XXX1++XX1XXX+XXX+", "UUDDUUSSSSSSSSS"),
+            ("FF+FF+FFFF1F", "UUUUUUSSSSS"),
+            ("FFF1++FF1FFF+FFF+", "UUDDUUSSSSSSSSS"),
             // … and says so when nobody knows; probes say so whatever mail did.
-            ("XXXXX", "UUDDD"),
-            ("XX-", "UUD"),
-            ("XX+XX+XXX---", "UUUUUUSSSSSD"),
-            ("XX+XX+XX-X-", "UUUUUUSSSSD"),
+            ("FFFFF", "UUDDD"),
+            ("FF-", "UUD"),
+            ("FF+FF+FFF---", "UUUUUUSSSSSD"),
+            ("FF+FF+FF-F-", "UUUUUUSSSSD"),
             // To ask for less is not to fail.
-            ("XX+XX+6S6++X", "UUUUUUSSUS"),
+            ("FF+FF+6S6++F", "UUUUUUSSUS"),
         ] {
             assert_eq!(play_slow(script), expected, "{script}");
         }

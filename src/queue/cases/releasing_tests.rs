@@ -7,8 +7,8 @@ use crate::mail::{
 use crate::queue::claims::Claim;
 use crate::queue::damaged::Unreadable;
 use crate::queue::expanding::Group;
-use crate::queue::samples;
 use crate::queue::state::Source;
+use crate::queue::{idle_tests, samples};
 use crate::smtp::{RcptParameters, Reply};
 
 fn envelope() -> Envelope {
@@ -44,7 +44,7 @@ async fn case(queue: &Queue, line: &str) -> (CaseId, SpoolId) {
 #[tokio::test]
 async fn one_case_does_not_wait_for_another() {
     let folder = tempfile::tempdir().unwrap();
-    let idle = samples::idle(folder.path(), &BackendId::new("cloud"));
+    let idle = idle_tests::idle(folder.path(), &BackendId::new("cloud"));
     let queue = &idle.queue;
     let (busy, id) = case(queue, "550 5.4.1 Access denied").await;
     let (free, _) = case(queue, "550 5.1.1 Nobody of that name").await;
@@ -75,7 +75,7 @@ enum Taken {
 #[tokio::test]
 async fn whoever_takes_the_first_one_decides() {
     let folder = tempfile::tempdir().unwrap();
-    let idle = samples::idle(folder.path(), &BackendId::new("cloud"));
+    let idle = idle_tests::idle(folder.path(), &BackendId::new("cloud"));
     let queue = &idle.queue;
     let (case, reason) = refused("550 5.4.1 Access denied");
     for taken in [Taken::Hold, Taken::Damage, Taken::Group] {
@@ -126,7 +126,7 @@ async fn whoever_takes_the_first_one_decides() {
 #[tokio::test]
 async fn who_waits_for_his_trial_is_known_again() {
     let folder = tempfile::tempdir().unwrap();
-    let idle = samples::idle(folder.path(), &BackendId::new("cloud"));
+    let idle = idle_tests::idle(folder.path(), &BackendId::new("cloud"));
     let queue = &idle.queue;
     let (case, reason) = refused("550 5.4.1 Access denied");
     let spool = &queue.0.parts.spool;
