@@ -71,9 +71,8 @@ impl Board {
             {
                 note(Became::from(said.wish), &said.reason, &said.actor);
             }
-            // One that asked for less may begin to fail mail: it stays slow.
-            let begins_to_fail = new.failing && !old.failing;
-            if old.health != new.health || begins_to_fail {
+            // One that asked for less may begin to fail mail, or end: it stays slow.
+            if old.health != new.health || old.failing != new.failing {
                 note(Became::from(new.health), &new.reason, "");
             }
         }

@@ -170,7 +170,7 @@ impl Server {
             let is_full = visitors.is_full(guest, bounds);
             (is_full, visitors.come((visitor, guest), bounds))
         };
-        if is_full {
+        if is_full && guest == Guest::Stranger {
             self.load.note_full();
         }
         if !self.has_many_places() {
@@ -232,7 +232,7 @@ impl Permit {
         }
         let bounds = &server.options.bounds;
         let mut visitors = server.visitors();
-        if visitors.is_overfull(guest, bounds) {
+        if guest == Guest::Stranger && visitors.is_overfull(guest, bounds) {
             server.load.note_full();
         }
         let entered = visitors.enter((visitor, guest), bounds);

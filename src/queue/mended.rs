@@ -23,6 +23,10 @@ const ACTOR: &str = "tideover";
 const APART: Duration = Duration::from_secs(5 * 60);
 /// Who is due so soon by himself stays as he is.
 const SOON: Duration = Duration::from_secs(15);
+/// An attempt that is so far in the future was made before the clock was set back.
+const SET_BACK: Duration = Duration::from_secs(60);
+/// Attempts that count of one who may have got the mail: beyond, it keeps its time.
+const COPIES: u32 = 3;
 /// Recipients that are looked at in one page.
 const PAGE: usize = 200;
 
@@ -35,6 +39,15 @@ enum Step {
     Wait(Duration),
     /// What it put off is due.
     Bring,
+}
+
+/// How far what was put off came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    /// To its end.
+    All,
+    /// Not so far: it is gone on with later.
+    Some,
 }
 
 /// The course of one backend.
@@ -68,9 +81,10 @@ impl Course {
 
 /// Does somebody wait because the platform of this lane put his mail off before `begun`? Who was
 /// refused for himself, or waits for his turn, does not.
-fn was_put_off(state: &RecipientState, of: &str, begun: Timestamp) -> bool {
+fn was_put_off(state: &RecipientState, of: &str, (begun, now): (Timestamp, Timestamp)) -> bool {
     let RecipientState::Queued {
         lane,
+        attempts,
         last: Some((at, failure)),
         paced: false,
         ..
@@ -78,9 +92,15 @@ fn was_put_off(state: &RecipientState, of: &str, begun: Timestamp) -> bool {
     else {
         return false;
     };
+    // Each time may be one copy more.
+    if failure.uncertain && *attempts > COPIES {
+        return false;
+    }
     let is_trouble = failure.blame == Blame::Backend || failure.uncertain;
     let is_later = failure.reply.is_some() && !failure.is_permanent();
-    lane == of && *at <= begun && (is_trouble || is_later)
+    // A clock that was set back makes nothing of before later.
+    let is_before = *at <= begun || at.since(now) >= SET_BACK;
+    lane == of && is_before && (is_trouble || is_later)
 }
 
 impl Queue {
@@ -95,11 +115,18 @@ impl Queue {
             let mut again: Option<Duration> = None;
             for (id, health) in &*healths {
                 let course = courses.entry(id.clone()).or_default();
-                match course.see(health, self.elapsed()) {
-                    Step::Nothing => {}
-                    Step::Wait(wait) => again = Some(again.map_or(wait, |other| other.min(wait))),
-                    Step::Bring => Box::pin(self.bring_forward(id)).await,
-                }
+                let wait = match course.see(health, self.elapsed()) {
+                    Step::Nothing => continue,
+                    Step::Wait(wait) => wait,
+                    Step::Bring => match Box::pin(self.bring_forward(id)).await {
+                        Brought::All => continue,
+                        Brought::Some => {
+                            course.ill = true;
+                            APART
+                        }
+                    },
+                };
+                again = Some(again.map_or(wait, |other| other.min(wait)));
             }
             tokio::select! {
                 biased;
@@ -115,31 +142,35 @@ impl Queue {
     }
 
     /// What waits for a backend because it put it off is due now, as long as it takes mail.
-    async fn bring_forward(&self, backend: &BackendId) {
+    async fn bring_forward(&self, backend: &BackendId) -> Brought {
         // It opens step by step, as behind an outage.
         let target = DeliveryTarget::Backend(backend.clone());
         self.state().fail(&target);
         match self.bring_lane_forward(backend).await {
-            Ok(0) => {}
-            Ok(recipients) => {
-                tracing::info!(%backend, recipients, "takes mail again: what it put off is due");
+            Ok((recipients, brought)) => {
+                if recipients > 0 {
+                    tracing::info!(%backend, recipients, "takes mail again: what it put off is due");
+                }
+                brought
             }
             Err(error) => {
                 tracing::error!(%backend, %error, "what it put off waits for its time");
+                Brought::Some
             }
         }
     }
 
-    async fn bring_lane_forward(&self, backend: &BackendId) -> Result<u64, SpoolError> {
+    async fn bring_lane_forward(&self, backend: &BackendId) -> Result<(u64, Brought), SpoolError> {
         let order = Order {
             deed: Deed::Retry,
             actor: ACTOR.to_owned(),
             reason: format!("{backend} takes mail again"),
         };
         let begun = self.0.parts.clock.now();
-        let of = backend.clone();
-        let pick: Pick =
-            Arc::new(move |one: &Candidate<'_>| was_put_off(one.state, of.as_str(), begun));
+        let (of, clock) = (backend.clone(), self.0.parts.clock.clone());
+        let pick: Pick = Arc::new(move |one: &Candidate<'_>| {
+            was_put_off(one.state, of.as_str(), (begun, clock.now()))
+        });
         let mut last = Due {
             due: begun.after(SOON),
             id: SpoolId::from_u64(u64::MAX),
@@ -150,7 +181,7 @@ impl Queue {
             let lane = backend.as_str();
             let page = self.0.parts.spool.due(lane, Some(last), PAGE)?;
             let Some(end) = page.last() else {
-                break;
+                return Ok((recipients, Brought::All));
             };
             last = *end;
             let mut ids: Vec<SpoolId> = page.iter().map(|due| due.id).collect();
@@ -171,7 +202,7 @@ impl Queue {
             // The others want the thread too.
             tokio::task::yield_now().await;
         }
-        Ok(recipients)
+        Ok((recipients, Brought::Some))
     }
 
     /// Does it take mail, and does not fail it?
@@ -259,19 +290,22 @@ mod tests {
                 counts: true,
             };
             let new = RecipientState::accepted("onprem".to_owned(), at);
-            assert!(!was_put_off(&new, "onprem", at));
+            assert!(!was_put_off(&new, "onprem", (at, at)));
             let state = new.apply(&deferred, at).unwrap();
-            assert_eq!(was_put_off(&state, "onprem", at), expected, "{told}");
-            assert!(!was_put_off(&state, "cloud", at), "another's: {told}");
+            assert_eq!(was_put_off(&state, "onprem", (at, at)), expected, "{told}");
+            assert!(!was_put_off(&state, "cloud", (at, at)), "another's: {told}");
             let before = Timestamp::from_millis(4);
-            let is_due = was_put_off(&state, "onprem", before);
+            let is_due = was_put_off(&state, "onprem", (before, at));
             assert!(!is_due, "a later attempt: {told}");
+            // The clock was set back since: it was before, whatever it says.
+            let later = state.apply(&deferred, at.after(SET_BACK)).unwrap();
+            assert_eq!(was_put_off(&later, "onprem", (at, at)), expected, "{told}");
             let paced = RecipientEvent::Paced {
                 due: at,
                 sender: None,
             };
             let state = state.apply(&paced, at).unwrap();
-            assert!(!was_put_off(&state, "onprem", at), "its turn: {told}");
+            assert!(!was_put_off(&state, "onprem", (at, at)), "its turn: {told}");
         }
     }
 }

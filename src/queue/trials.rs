@@ -71,15 +71,13 @@ impl Queue {
             if is_last {
                 after = None;
             }
-            let is_good = found
-                .iter()
-                .any(|(good, due)| rank(*good, *due, now).0 == 0);
+            let is_good = found.iter().any(|(good, due)| is_likely(*good, *due, now));
             if is_last || is_good {
                 break;
             }
         }
-        let is_likely = found.iter().any(|(good, _)| *good <= Prospect::Open);
-        match after.filter(|_| !is_likely) {
+        let is_good = found.iter().any(|(good, due)| is_likely(*good, *due, now));
+        match after.filter(|_| !is_good) {
             Some(due) => self.tries().looked.insert(backend.clone(), due),
             None => self.tries().looked.remove(backend),
         };
@@ -167,13 +165,16 @@ impl Queue {
 
 /// Whose turn comes first. Who was put off has his time: whom a backend took lately it may have
 /// no room for now, and he must not be each trial for that.
-fn rank(good: Prospect, due: Due, now: Timestamp) -> (u8, Prospect) {
-    match good {
-        Prospect::Refused => (3, good),
-        _ if due.due > now => (2, Prospect::Open),
-        Prospect::Accepted => (0, good),
-        Prospect::Open | Prospect::Tagged => (1, good),
-    }
+fn rank(good: Prospect, due: Due, now: Timestamp) -> (bool, Prospect) {
+    let waits = due.due > now;
+    // Alike they keep their order, which is that of their time.
+    let good = if waits { Prospect::Open } else { good };
+    (waits, good)
+}
+
+/// Is it worth looking no further?
+fn is_likely(good: Prospect, due: Due, now: Timestamp) -> bool {
+    rank(good, due, now) <= (false, Prospect::Open)
 }
 
 /// For whom it can be asked without mail. Who needs SMTPUTF8 (RFC 6531) to be named is not asked

@@ -122,8 +122,8 @@ impl Mailbox {
     }
 
     /// The same address as hosts of all kinds know it: without quotes where the local part needs
-    /// none (RFC 5321 §4.1.2: the least quoting), a letter with its accent as one, a domain beyond ASCII in its ASCII form
-    /// (RFC 5891), whatever letters UTS 46 makes the same of.
+    /// none (RFC 5321 §4.1.2: the least quoting), a letter with its accent as one character, a
+    /// domain beyond ASCII in its ASCII form (RFC 5891), whatever letters UTS 46 makes the same of.
     #[must_use]
     pub fn simplest(&self) -> Self {
         let plain = self.unquoted_local();

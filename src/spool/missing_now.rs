@@ -47,7 +47,8 @@ impl Gone {
         match self.waiting.len() {
             0 => false,
             few if few <= limits::PAGE => true,
-            _ => now.since(self.counted) >= PAUSE,
+            // Or the clock was set back.
+            _ => self.counted > now || now.since(self.counted) >= PAUSE,
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::fs;
+
 use crate::book::Book;
 use crate::machine::on_a_machine;
 use crate::platform::Platform;
@@ -13,8 +15,15 @@ fn runbook() {
         machine.install();
         machine.wait_for_health("onprem", "up");
         let mut book = Book::open(machine, "reject-storm.md");
+        // Five addresses of two people would say nothing of the platform.
+        let people = ["ann", "carol", "erin", "fay", "gil"];
+        let file = "/etc/tideover/directory.csv";
+        let directory = fs::read_to_string(file).unwrap();
+        let more = people[2..].iter();
+        let more = more.map(|name| format!("{name}@example.org,onprem,,,{name},mailbox,,\n"));
+        fs::write(file, directory + &more.collect::<String>()).unwrap();
+        machine.must("tideover reload");
         onprem.refuses(Some(DENIED));
-        let people = ["ann", "carol", "archer", "a.archer", "c.cook"];
         for name in people {
             machine.mail(&format!("{name}@example.org"), "storm");
         }
