@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::case_numbers::OpenCases;
 use super::present::held_in_lane;
 use super::{Admin, AttentionView, QueueNumbers};
-use crate::backend::Health;
+use crate::backend::{BackendHealth, Health};
 use crate::base::Shutdown;
 use crate::route::paused;
 use crate::telemetry::{Metrics, names, process};
@@ -70,6 +70,7 @@ impl Admin {
             .chain(self.balance_problem())
             .chain(attention.problem())
             .chain(backends.iter().filter_map(paused))
+            .chain(backends.iter().filter_map(failing))
             .chain(cases.problem())
             .chain(self.sync_problems())
             .chain(self.drill_problems())
@@ -129,7 +130,11 @@ impl Admin {
             }
             let rejecting = f64::from(u8::from(backend.health == Health::Rejecting));
             gauge!(names::BACKEND_REJECTING, "backend" => lane.clone()).set(rejecting);
-            let up = if is_paused { 0.0 } else { 1.0 };
+            let up = if is_paused || backend.failing {
+                0.0
+            } else {
+                1.0
+            };
             gauge!(names::BACKEND_UP, "backend" => lane).set(up);
         }
         gauge!(names::QUEUED, "lane" => "@").set(elsewhere as f64);
@@ -159,5 +164,35 @@ impl Admin {
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
         gauge!(names::SPOOL_SECONDS_LEFT).set(self.seconds_in_an_outage());
         gauge!(names::SPOOL_INDEX_SHARE).set(self.index_share());
+    }
+}
+
+/// That a backend answers and takes no mail, if it is so.
+fn failing(backend: &BackendHealth) -> Option<String> {
+    let since = backend.since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
+    let (id, reason) = (&backend.id, &backend.reason);
+    backend
+        .failing
+        .then(|| format!("{id} takes no mail since {since}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_fails_all_mail_is_a_problem() {
+        let health = |failing: bool| BackendHealth {
+            id: crate::mail::BackendId::new("onprem"),
+            health: Health::Slow,
+            reason: "it answers, but mail failed".to_owned(),
+            since: "2026-12-31T00:00:00Z".parse().unwrap(),
+            operator: None,
+            remembered: false,
+            failing,
+        };
+        let told = "onprem takes no mail since 2026-12-31 00:00 UTC: it answers, but mail failed";
+        assert_eq!(failing(&health(true)).as_deref(), Some(told));
+        assert_eq!(failing(&health(false)), None);
     }
 }

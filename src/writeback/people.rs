@@ -215,7 +215,7 @@ pub(super) fn people(
 
 /// Has an entry this address as its own?
 fn is_own(directory: &Directory, key: &str) -> bool {
-    let address = key.parse::<Mailbox>().ok();
+    let address = Mailbox::written_key(key).parse::<Mailbox>().ok();
     let holder = address.and_then(|address| directory.holder(&address));
     holder.is_some_and(|holder| holder.entry.address.key() == key)
 }
@@ -361,7 +361,7 @@ fn mailbox_of(router: &Router, address: &Mailbox) -> (String, Option<BackendId>)
 /// Who gets a new address usually keeps the one of before as an alias. The directory gives each
 /// address to one entry: what is another's own is no alias here.
 fn former(router: &Router, mailbox: &str) -> Vec<String> {
-    let Some(address) = mailbox.parse::<Mailbox>().ok() else {
+    let Some(address) = Mailbox::written_key(mailbox).parse::<Mailbox>().ok() else {
         return Vec::new();
     };
     match router.directory().current().lookup(&address) {

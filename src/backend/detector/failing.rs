@@ -37,7 +37,13 @@ impl Detector {
             Signal::Bad(failure) => asks_to_slow_down(failure),
         };
         match witness {
-            Witness::Probe => self.answered = is_answer,
+            Witness::Probe => {
+                self.answered = is_answer;
+                // What fails in an outage fails because of that.
+                if !is_answer {
+                    self.failing = 0;
+                }
+            }
             Witness::Traffic if !is_answer => self.failing = self.failing.saturating_add(1),
             Witness::Traffic => {}
         }
