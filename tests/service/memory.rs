@@ -73,6 +73,11 @@ fn begin(stream: &mut TcpStream) -> std::io::Result<()> {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             count => heard.extend_from_slice(&piece[..count]),
         }
+        // There is no room for it: it holds nothing.
+        let refuses = |line: &[u8]| line.starts_with(b"4") || line.starts_with(b"5");
+        if heard.split(|byte| *byte == b'\n').any(refuses) {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
     }
     Ok(())
 }
