@@ -149,7 +149,9 @@ impl Queue {
         match self.bring_lane_forward(backend).await {
             Ok((recipients, brought)) => {
                 if recipients > 0 {
-                    tracing::info!(%backend, recipients, "takes mail again: what it put off is due");
+                    tracing::info!(
+                        %backend, recipients, "takes mail again: what it put off is due"
+                    );
                 }
                 brought
             }

@@ -71,7 +71,7 @@ impl Queue {
             if is_last {
                 after = None;
             }
-            let is_good = found.iter().any(|(good, due)| is_likely(*good, *due, now));
+            let is_good = found.iter().any(|(good, due)| is_best(*good, *due, now));
             if is_last || is_good {
                 break;
             }
@@ -173,6 +173,11 @@ fn rank(good: Prospect, due: Due, now: Timestamp) -> (bool, Prospect) {
 }
 
 /// Is it worth looking no further?
+fn is_best(good: Prospect, due: Due, now: Timestamp) -> bool {
+    rank(good, due, now) == (false, Prospect::Accepted)
+}
+
+/// Was it worth looking here, and from the beginning the next time?
 fn is_likely(good: Prospect, due: Due, now: Timestamp) -> bool {
     rank(good, due, now) <= (false, Prospect::Open)
 }

@@ -142,8 +142,8 @@ metrics! {
         "Messages that wait for longer than queue.attention_after and ask for an administrator's \
          decision; 1000 stands for more, too.";
     Gauge BACKEND_UP = "tideover_backend_up" ["backend"]
-        "1 while the backend takes mail (up, or slow because it asks for less), 0 while it does not \
-         (down, rejecting, or slow because all mail fails).";
+        "1 while the backend takes mail (up, or slow because it asks for less), 0 while it does \
+         not (down, rejecting, or slow because all mail fails).";
     Counter HEALTH_CHANGES = "tideover_backend_health_changes_total" ["backend, health"]
         "Changes of a backend's health, by the new health.";
     Counter PROBES = "tideover_probes_total" ["backend, result"]
