@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 use tideover::automatic::{Marks, author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
 use tideover::inbound::{
-    Account, Bounds, CertificateRights, Options, Reached, Role, Spokesmen, TlsMode, try_login,
+    Account, Bounds, CertificateRights, Options, Reached, Role, Spokesmen, TlsMode, TlsOnly,
+    try_login,
 };
 use tideover::limits;
 use tideover::mail::{AutomaticKind, header_end, header_fields};
@@ -198,7 +199,7 @@ fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
         role: Role::Submission,
         tls: TlsMode::Implicit,
         spokesmen: Spokesmen::default(),
-        require_tls_from: Vec::new(),
+        require_tls_from: TlsOnly::default(),
         requiretls: false,
         device_login: false,
         certificates: CertificateRights::default(),

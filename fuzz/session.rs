@@ -12,7 +12,7 @@ use tideover::auth::{Checker, Options as CheckerOptions};
 use tideover::base::{Boxed, ClientProof, Clock, Entropy, Shutdown, TlsInfo};
 use tideover::inbound::{
     self, Bounds, CertificateRights, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen,
-    Submitter, Submitters, TlsMode,
+    Submitter, Submitters, TlsMode, TlsOnly,
 };
 use tideover::mail::{Envelope, SpoolId};
 use tideover::net::{AcceptTls, Answer, Ask, BoxedStream, DnsError, Listen, Record, RecordKind};
@@ -96,7 +96,7 @@ impl Setting {
                 xclient: vec!["198.51.100.8/32".parse().unwrap()],
                 ..Spokesmen::default()
             },
-            require_tls_from: Vec::new(),
+            require_tls_from: TlsOnly::default(),
             requiretls: true,
             device_login: true,
             certificates: CertificateRights::default(),

@@ -6,7 +6,7 @@ use super::client_ca_keys::{ClientCa, client_ca};
 use super::reader::{At, Section, Source};
 use super::sections::{bind, not_one_of};
 use super::{Config, ListenerConfig, Problem};
-use crate::inbound::{Role, Spokesmen, TlsMode};
+use crate::inbound::{Role, Spokesmen, TlsMode, TlsOnly, TlsPeer};
 use crate::net::Network;
 
 /// Who hands mail in by LMTP when nobody is named.
@@ -18,7 +18,7 @@ pub(super) struct Listener {
     pub(super) role: Role,
     pub(super) tls: TlsMode,
     pub(super) spokesmen: Spokesmen,
-    pub(super) require_tls_from: Vec<Network>,
+    pub(super) require_tls_from: TlsOnly,
     pub(super) requiretls: bool,
     pub(super) device_login: bool,
     pub(super) client_ca: ClientCa,
@@ -89,9 +89,9 @@ fn listener(section: Section<'_>) -> Option<Listener> {
 }
 
 /// Who could not keep to it would be shut out.
-fn require_tls_from(section: &Section<'_>, tls: Option<TlsMode>) -> Vec<Network> {
-    let Some(named) = section.texts("require_tls_from", network) else {
-        return Vec::new();
+fn require_tls_from(section: &Section<'_>, tls: Option<TlsMode>) -> TlsOnly {
+    let Some(named) = section.texts("require_tls_from", tls_peer) else {
+        return TlsOnly::default();
     };
     if !named.value.is_empty() && tls == Some(TlsMode::None) {
         let what = "needs TLS, expected another tls than \"none\"";
@@ -221,6 +221,11 @@ fn spokesmen(section: &Section<'_>) -> Spokesmen {
         proxy,
         xclient: xclient.into_iter().map(|at| at.value).collect(),
     }
+}
+
+fn tls_peer(text: &str) -> Result<TlsPeer, String> {
+    let peer: Result<TlsPeer, _> = text.parse();
+    peer.map_err(|error| format!("\"{text}\" {error}"))
 }
 
 fn network(text: &str) -> Result<Network, String> {
@@ -362,6 +367,10 @@ mod tests {
             (
                 "tls = \"none\"\nrequire_tls_from = [\"192.0.2.1\"]",
                 "needs TLS",
+            ),
+            (
+                "require_tls_from = [\"192.0.2.256\"]",
+                "\"192.0.2.256\" is no network and no domain",
             ),
             (
                 "role = \"submission\"\ntls = \"none\"",

@@ -69,10 +69,10 @@ use crate::backend::BackendOptions;
 use crate::directory::{
     Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
 };
-use crate::inbound::{Bounds, CertificateRights, Role, Spokesmen, TlsMode};
+use crate::inbound::{Bounds, CertificateRights, Role, Spokesmen, TlsMode, TlsOnly};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
-use crate::net::{ClientFiles, Network};
+use crate::net::ClientFiles;
 use crate::outbound::{Protection, ReportOptions, SecuredDomain, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
@@ -252,7 +252,7 @@ pub struct ListenerConfig {
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
     /// Who hands mail in over TLS only.
-    pub require_tls_from: Vec<Network>,
+    pub require_tls_from: TlsOnly,
     /// Is mail taken that needs TLS on its whole way?
     pub requiretls: bool,
     /// May a device log in where nobody has to?

@@ -7,7 +7,7 @@ use metrics::gauge;
 
 use super::assemble::Base;
 use crate::config::Config;
-use crate::inbound::{self, test_relay, wide_networks};
+use crate::inbound::{self, OwnDomain, TRICK_TAG, test_relay, wide_networks};
 use crate::route::{RelayTest, Router};
 use crate::telemetry::names;
 
@@ -49,9 +49,14 @@ pub(super) fn spawn(base: &Base, config: &Config) {
 pub(super) fn all_tests(listeners: &[inbound::Options], router: &Router) -> RelayTest {
     let mut all = RelayTest::default();
     all.trusts(listeners.iter().flat_map(wide_networks));
-    for domain in router.domains() {
+    let tagged = router.directory().current().tagged(TRICK_TAG);
+    for name in router.domains() {
+        let own = OwnDomain {
+            name: &name,
+            tagged: tagged.get(&name).map(String::as_str),
+        };
         for options in listeners {
-            all.add(test_relay(options, router, &domain));
+            all.add(test_relay(options, router, own));
         }
     }
     all

@@ -44,6 +44,7 @@ mod settle;
 mod store;
 mod sync;
 mod table;
+mod tagged;
 mod tenure;
 mod verified;
 mod wave;

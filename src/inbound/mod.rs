@@ -38,6 +38,7 @@ mod server;
 mod session;
 mod submission;
 mod tarpit;
+mod tls_only;
 mod transaction;
 mod trust;
 mod visitors;
@@ -51,9 +52,10 @@ pub use listener::run;
 pub use load::{Busy, Load, Strain};
 pub use login_trial::{Account, Reached, try_login};
 pub use policy::{Role, TlsMode};
-pub use relay_test::{test_relay, wide_networks};
+pub use relay_test::{OwnDomain, TRICK_TAG, test_relay, wide_networks};
 pub use server::Server;
 pub use submission::{Denied, Outgoing, Proof, Submitter, Submitters};
+pub use tls_only::{InvalidTlsPeer, TlsOnly, TlsPeer};
 
 use crate::limits;
 use crate::net::Network;
@@ -75,7 +77,7 @@ pub struct Options {
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
     /// Who hands mail in over TLS only.
-    pub require_tls_from: Vec<Network>,
+    pub require_tls_from: TlsOnly,
     /// Is mail taken that only hosts may get which prove who they are (RFC 8689)?
     pub requiretls: bool,
     /// May a device of ours log in where nobody has to (AUTH on port 25)?

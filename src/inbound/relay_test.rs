@@ -11,7 +11,7 @@ use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, Sta
 use super::{Options, Role};
 use crate::net::{Network, stranger_in};
 use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest, WideNetwork};
-use crate::smtp::{Command, ForwardPath, Mailbox, Reply, ReversePath};
+use crate::smtp::{Command, ForwardPath, MailParameters, Mailbox, Reply, ReversePath};
 
 /// Where nobody of ours is: public name servers. Who trusts one of them trusts the world.
 const OUTSIDE: [&str; 5] = [
@@ -25,9 +25,21 @@ const OUTSIDE: [&str; 5] = [
 const TO: &str = "relay-test";
 const AT: &str = "elsewhere.example";
 
+/// Bytes that the plainest tricks need behind the separator of a tag, quotes included.
+pub const TRICK_TAG: usize = TO.len() + "@".len() + AT.len() + "\"\"".len();
+
+/// A domain for which mail is taken, as strangers name it.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnDomain<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How the addresses with a tag of somebody there begin: `ann+`. `None`: nobody has any.
+    pub tagged: Option<&'a str>,
+}
+
 /// Tries all tricks at a listener with `options`, which takes mail for the domain `ours`.
 #[must_use]
-pub fn test_relay(options: &Options, admit: &dyn Admit, ours: &str) -> RelayTest {
+pub fn test_relay(options: &Options, admit: &dyn Admit, ours: OwnDomain<'_>) -> RelayTest {
     let mut test = RelayTest::default();
     each_trick(options, admit, ours, |worked| test.note(worked));
     test
@@ -37,10 +49,10 @@ pub fn test_relay(options: &Options, admit: &dyn Admit, ours: &str) -> RelayTest
 fn each_trick(
     options: &Options,
     admit: &dyn Admit,
-    ours: &str,
+    ours: OwnDomain<'_>,
     mut note: impl FnMut(Option<OpenTrick>),
 ) {
-    let senders = senders(ours, &options.hostname);
+    let senders = senders(ours.name, &options.hostname);
     for rcpt in recipients(ours, &options.hostname) {
         for mail in &senders {
             let lane = attempt(options, admit, (mail, &rcpt));
@@ -67,7 +79,8 @@ fn senders(ours: &str, hostname: &str) -> Vec<String> {
 }
 
 /// To whom: the stranger as he is, and dressed up as one of ours.
-fn recipients(ours: &str, hostname: &str) -> Vec<String> {
+fn recipients(own: OwnDomain<'_>, hostname: &str) -> Vec<String> {
+    let ours = own.name;
     let shouted = ours.to_ascii_uppercase();
     let plain = [
         format!("<{TO}@{AT}>"),
@@ -95,17 +108,29 @@ fn recipients(ours: &str, hostname: &str) -> Vec<String> {
         format!("<\"{TO}\"@{AT}>"),
     ];
     let homes = [ours, &shouted, hostname, "localhost", "[127.0.0.1]"];
-    let disguised = homes.iter().flat_map(|home| {
-        [
-            format!("<{TO}%{AT}@{home}>"),
-            format!("<\"{TO}%{AT}\"@{home}>"),
-            format!("<\"{TO}@{AT}\"@{home}>"),
-            format!("<{AT}!{TO}@{home}>"),
-            format!("<{AT}!{TO}%{AT}@{home}>"),
-            format!("<\"@{home}:{TO}@{AT}\"@{home}>"),
-        ]
-    });
-    plain.into_iter().chain(routes).chain(disguised).collect()
+    let mut all: Vec<String> = plain.into_iter().chain(routes).collect();
+    for home in homes {
+        all.extend(disguises("", home));
+    }
+    // Whatever stands behind the separator, a directory may find somebody by it.
+    if let Some(tagged) = own.tagged {
+        for home in [ours, &shouted] {
+            all.extend(disguises(tagged, home));
+        }
+    }
+    all
+}
+
+/// The stranger dressed up as somebody at `home`, whose address begins with `front`.
+fn disguises(front: &str, home: &str) -> [String; 6] {
+    [
+        format!("<{front}{TO}%{AT}@{home}>"),
+        format!("<\"{front}{TO}%{AT}\"@{home}>"),
+        format!("<\"{front}{TO}@{AT}\"@{home}>"),
+        format!("<{front}{AT}!{TO}@{home}>"),
+        format!("<{front}{AT}!{TO}%{AT}@{home}>"),
+        format!("<\"{front}@{home}:{TO}@{AT}\"@{home}>"),
+    ]
 }
 
 /// Where a message would go that a stranger brings so; `None` when he is refused, or it is for us.
@@ -226,7 +251,7 @@ impl Rules for Outsider<'_> {
         Mechanism::ALL
     }
 
-    fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
+    fn may_send_as(&self, _from: &ReversePath, _said: &MailParameters) -> Result<(), Reply> {
         Ok(())
     }
 
@@ -260,6 +285,12 @@ mod tests {
         }
     }
 
+    /// With somebody who is known by tags.
+    const OURS: OwnDomain<'static> = OwnDomain {
+        name: "example.org",
+        tagged: Some("ann+"),
+    };
+
     /// A door that takes what its rule says, whoever asks.
     #[derive(Debug)]
     struct Takes(fn(&str, &str, Origin) -> bool);
@@ -285,10 +316,10 @@ mod tests {
 
     fn opened(role: Role, takes: fn(&str, &str, Origin) -> bool) -> Vec<String> {
         let options = options(role);
-        let test = test_relay(&options, &Takes(takes), "example.org");
+        let test = test_relay(&options, &Takes(takes), OURS);
         assert!(test.tried > 200, "{}", test.tried);
         let mut said = Vec::new();
-        each_trick(&options, &Takes(takes), "example.org", |worked| {
+        each_trick(&options, &Takes(takes), OURS, |worked| {
             said.extend(worked);
         });
         assert_eq!(test.worked, said.len());
@@ -348,6 +379,34 @@ mod tests {
         );
     }
 
+    /// What stands behind the separator is the stranger's own words.
+    #[test]
+    fn tags_of_our_people_are_tried() {
+        let takes = |local: &str, domain: &str, _: Origin| {
+            domain == "example.org" && local.trim_start_matches('"').starts_with("ann+")
+        };
+        let tagged = opened(Role::Mx, takes);
+        for trick in [
+            "<ann+relay-test%elsewhere.example@example.org>",
+            "<ann+relay-test%elsewhere.example@EXAMPLE.ORG>",
+            "<\"ann+relay-test%elsewhere.example\"@example.org>",
+            "<\"ann+relay-test@elsewhere.example\"@example.org>",
+            "<ann+elsewhere.example!relay-test@example.org>",
+            "<ann+elsewhere.example!relay-test%elsewhere.example@example.org>",
+        ] {
+            assert!(tagged.contains(&trick.to_owned()), "{trick} {tagged:?}");
+        }
+        assert_eq!(tagged.len(), 12, "{tagged:?}");
+        // Where nobody is known by tags there is nothing to try.
+        let untagged = OwnDomain {
+            tagged: None,
+            ..OURS
+        };
+        let test = test_relay(&options(Role::Mx), &Takes(takes), untagged);
+        assert_eq!(test.worked, 0);
+        assert!(test.tried > 200, "{}", test.tried);
+    }
+
     #[test]
     fn who_trusts_everybody_is_open() {
         let trusted = |_: &str, _: &str, origin: Origin| origin == Origin::Trusted;
@@ -374,7 +433,7 @@ mod tests {
             allow: vec![network("10.0.0.0/8")],
         };
         let door = Takes(|_, _, origin| origin == Origin::Trusted);
-        let works = |options: &Options| test_relay(options, &door, "example.org").worked;
+        let works = |options: &Options| test_relay(options, &door, OURS).worked;
         let mut narrow = options(devices);
         narrow.spokesmen.proxy = vec![network("203.0.113.7")];
         narrow.spokesmen.xclient = vec![network("192.168.0.0/16")];

@@ -6,7 +6,7 @@ use super::policy::{Guest, Standing};
 use super::sasl::Mechanism;
 use super::session::{Introduces, Rules};
 use crate::route::{Admission, Origin};
-use crate::smtp::{ForwardPath, Reply, ReversePath};
+use crate::smtp::{ForwardPath, MailParameters, Reply, ReversePath};
 
 impl Rules for Connection {
     fn options(&self) -> &Options {
@@ -21,11 +21,13 @@ impl Rules for Connection {
         self.introduces
     }
 
-    fn requires_tls(&self) -> bool {
-        let from = &self.server.options.require_tls_from;
+    fn requires_tls(&self, from: Option<&ReversePath>) -> bool {
+        let named = &self.server.options.require_tls_from;
         // Of whom a filter speaks, with or without an address, did not come over this connection.
         let is_itself = !self.is_introduced() && self.standing == Standing::Own;
-        is_itself && from.iter().any(|it| it.contains(self.peer.ip()))
+        let is_named =
+            named.comes_from(self.peer.ip()) || from.is_some_and(|sender| named.is_of(sender));
+        is_itself && is_named
     }
 
     fn is_awaited(&self) -> bool {
@@ -53,8 +55,9 @@ impl Rules for Connection {
         self.mechanisms
     }
 
-    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
-        self.check_sender(from).and_then(|()| self.may_begin(from))
+    fn may_send_as(&self, from: &ReversePath, said: &MailParameters) -> Result<(), Reply> {
+        let checked = self.check_sender(from, said);
+        checked.and_then(|()| self.may_begin(from))
     }
 
     fn admit(&self, to: &ForwardPath) -> Admission {

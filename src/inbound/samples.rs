@@ -11,7 +11,7 @@ pub(super) fn options(role: Role) -> Options {
         role,
         tls: TlsMode::StartTls,
         spokesmen: Spokesmen::default(),
-        require_tls_from: Vec::new(),
+        require_tls_from: super::TlsOnly::default(),
         requiretls: false,
         device_login: false,
         certificates: CertificateRights::default(),

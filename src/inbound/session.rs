@@ -8,23 +8,23 @@ mod idle;
 mod introductions;
 mod lmtp;
 mod login;
+mod recipient;
 mod sender;
 mod starttls;
 
 use super::Options;
 use super::sasl::{Claim, Mechanism};
 use super::transaction::Transaction;
-use crate::mail::Recipient;
 use crate::route::Admission;
 use crate::smtp::{
-    Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters,
-    RcptParameters, Reply, ReversePath, XClient,
+    Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters, Reply,
+    ReversePath, XClient,
 };
 pub(super) use chunks::Replies;
 use introductions::Greeting;
 use login::Login;
 pub(super) use sender::too_large;
-use sender::{needs_utf8, offers_requiretls, refuse_sender};
+use sender::{offers_requiretls, refuse_sender};
 
 /// What the session asks the world.
 pub(super) trait Rules {
@@ -34,16 +34,17 @@ pub(super) trait Rules {
     fn room(&self) -> Result<(), Reply>;
     /// Is the connection encrypted?
     fn is_encrypted(&self) -> bool;
-    /// Does it hand mail in over TLS only?
-    fn requires_tls(&self) -> bool {
+    /// Does it hand mail in over TLS only, mail of any sender or of this one?
+    fn requires_tls(&self, _from: Option<&ReversePath>) -> bool {
         false
     }
     /// May this peer say whose mail it hands on?
     fn introduces(&self) -> Introduces;
     /// By what somebody may log in.
     fn mechanisms(&self) -> &[Mechanism];
-    /// May the client send in this name?
-    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
+    /// May the client send in this name? The reply says why not, in characters that the client can
+    /// read.
+    fn may_send_as(&self, from: &ReversePath, said: &MailParameters) -> Result<(), Reply>;
     /// Is it one of ours, for whom nobody waits longer than he must?
     fn is_awaited(&self) -> bool;
     /// Is a message that is refused an error of this peer's? Not of one of ours, nor of one who
@@ -406,57 +407,6 @@ impl Session {
                     (state, Reply::new(250, (2, 1, 0), "Ok"))
                 };
                 (Self { state, ..self }, Action::Reply(reply))
-            }
-        }
-    }
-
-    fn rcpt(
-        mut self,
-        to: &ForwardPath,
-        parameters: RcptParameters,
-        rules: &impl Rules,
-    ) -> (Self, Action) {
-        let State::Collecting(_, transaction) = &mut self.state else {
-            return self.bad(Reply::new(503, (5, 5, 1), "Say MAIL first"), rules);
-        };
-        let bounds = &rules.options().bounds;
-        // RFC 5321 §4.5.3.1.10: the client sends the rest in another transaction.
-        if transaction.accepted() >= bounds.recipients {
-            let reply = Reply::new(452, (4, 5, 3), "Too many recipients");
-            return (self, Action::Reply(reply));
-        }
-        // RFC 6531 §3.5: 553 for a recipient.
-        if needs_utf8(to) && !transaction.parameters.smtputf8 {
-            let text = "Non-ASCII address without SMTPUTF8";
-            return (self, Action::Reply(Reply::new(553, (5, 6, 7), text)));
-        }
-        let admission = match (rules.admit(to), rules.afford(transaction.recipients.len())) {
-            (Admission::Accept { .. }, Err(reply)) => Admission::Reject(reply),
-            (admission, _) => admission,
-        };
-        match admission {
-            Admission::Accept {
-                address,
-                lane,
-                mailbox,
-            } => {
-                let recipient = Recipient {
-                    address,
-                    parameters,
-                    lane,
-                    mailbox,
-                };
-                transaction.add(recipient, to);
-                (self, Action::Reply(Reply::new(250, (2, 1, 5), "Ok")))
-            }
-            Admission::Reject(reply) => {
-                self.bad_recipients += 1;
-                self.err(&reply);
-                if self.bad_recipients > bounds.bad_recipients {
-                    let reply = Reply::new(421, (4, 7, 0), "Too many wrong recipients, closing");
-                    return (self, Action::Close(reply));
-                }
-                (self, Action::Reply(reply))
             }
         }
     }

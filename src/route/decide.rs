@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::refusals::{NO_RELAY, NO_SUCH_USER, NOT_KNOWN_YET, ROUTED};
+use super::refusals::{NO_RELAY, NO_SUCH_USER, NOT_KNOWN_YET};
 use super::selection::Subject;
 use super::{Decision, Explanation, HoldBook, Mail, Origin, OutboundRelay, RouteOptions};
 use crate::backend::{BackendHealth, Health, Healths};
@@ -173,6 +173,9 @@ impl<'a> Walk<'a> {
         if let Some(decision) = self.drill(address) {
             return ControlFlow::Break(decision);
         }
+        if let Some(refused) = self.routed(address, origin) {
+            return ControlFlow::Break(refused);
+        }
         match self.view.directory.lookup(address) {
             Lookup::Known {
                 entry,
@@ -181,14 +184,6 @@ impl<'a> Walk<'a> {
                 self.say(|| format!("{address} is {} of the directory", named(&entry, address)));
                 self.mailbox.get_or_insert_with(|| entry.address.key());
                 self.known(&entry, &rule, address)
-            }
-            // I11: a domain of ours in front is no pass for what stands behind it.
-            Lookup::Unknown(_) if origin == Origin::Internet && address.is_routed() => {
-                self.say(|| format!("{address} names a way to somewhere else: reject it"));
-                // Perhaps it is known once the whole directory is.
-                let is_early = self.view.directory.is_provisional();
-                let refusal = if is_early { NOT_KNOWN_YET } else { ROUTED };
-                ControlFlow::Break(Decision::Reject(refusal))
             }
             Lookup::Unknown(rule) => self.unknown(&rule, address),
             Lookup::Stranger if self.is_our_postmaster(address) => self.postmaster(address, None),

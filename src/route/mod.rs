@@ -18,6 +18,7 @@ mod refusals;
 mod rehearsal;
 mod rehearsal_report;
 mod relay_test;
+mod routed;
 mod router;
 mod selection;
 mod shown;

@@ -31,6 +31,29 @@ async fn hand_in(guest: &mut Guest) -> String {
     reply
 }
 
+/// A scanner that sends to two a day.
+fn wish(way: Way) -> DeviceWish {
+    DeviceWish {
+        name: "scanner".to_owned(),
+        way,
+        senders: vec!["@example.org".parse().unwrap()],
+        networks: vec!["10.0.0.5".to_owned()],
+        recipients: Vec::new(),
+        renewal: Renewal {
+            expires: Some(Clock::system().now().after(30 * DAY)),
+            daily_recipients: Some(2),
+        },
+        reason: "a test".to_owned(),
+    }
+}
+
+async fn add(house: &House, wish: DeviceWish) {
+    let is_ours = |domain: &str| domain == "example.org";
+    let devices = &house.door.devices;
+    let added = devices.add((wish, "ann"), &is_ours, Doing::Really).await;
+    added.unwrap();
+}
+
 /// What could not be stored was not sent.
 #[tokio::test(start_paused = true)]
 async fn what_the_disk_does_not_take_is_not_counted() {
@@ -38,21 +61,10 @@ async fn what_the_disk_does_not_take_is_not_counted() {
     settings.devices = true;
     let house = House::open(settings);
     let wish = DeviceWish {
-        name: "scanner".to_owned(),
-        way: Way::Listed,
-        senders: vec!["@example.org".parse().unwrap()],
-        networks: vec!["10.0.0.5".to_owned()],
         recipients: vec!["@office.example".parse().unwrap()],
-        renewal: Renewal {
-            expires: Some(Clock::system().now().after(30 * DAY)),
-            daily_recipients: Some(2),
-        },
-        reason: "a test".to_owned(),
+        ..wish(Way::Listed)
     };
-    let is_ours = |domain: &str| domain == "example.org";
-    let devices = &house.door.devices;
-    let added = devices.add((wish, "ann"), &is_ours, Doing::Really).await;
-    added.unwrap();
+    add(&house, wish).await;
     let mut guest = house.come(SCANNER).await;
     for (fault, expected) in [
         (Some(ErrorKind::Other), "451"),
@@ -64,5 +76,31 @@ async fn what_the_disk_does_not_take_is_not_counted() {
         let reply = hand_in(&mut guest).await;
         assert!(reply.starts_with(expected), "{fault:?}: {reply}");
     }
+    house.door.shutdown.stop().await;
+}
+
+/// I11: one that sends inside the house has no way out of it, by no tag of ours either.
+#[tokio::test(start_paused = true)]
+async fn a_tag_lets_no_device_out_of_the_house() {
+    let mut settings = tarpit::settings();
+    settings.devices = true;
+    settings.directory = vec!["ann@example.org".to_owned()];
+    let house = House::open(settings);
+    add(&house, wish(Way::Internal)).await;
+    let mut guest = house.come(SCANNER).await;
+    let (begun, _) = guest.ask("MAIL FROM:<scan@example.org>").await;
+    assert!(begun.starts_with("250"), "{begun}");
+    for way in [
+        "ann+x%elsewhere.example@example.org",
+        "\"ann+x@elsewhere.example\"@example.org",
+        "ann+elsewhere.example!x@example.org",
+    ] {
+        let (reply, _) = guest.ask(&format!("RCPT TO:<{way}>")).await;
+        let refusal =
+            format!("550 5.7.1 Device scanner may send to our own people only, not to {way}\r\n");
+        assert_eq!(reply, refusal);
+    }
+    let (reply, _) = guest.ask("RCPT TO:<ann+shop@example.org>").await;
+    assert!(reply.starts_with("250"), "{reply}");
     house.door.shutdown.stop().await;
 }

@@ -9,7 +9,7 @@ use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::device::{Device, Devices, Logins, Way};
 use tideover::inbound::{
     self, Bounds, CertificateRights, CurrentBounds, Denied, Options, Outgoing, Proof, Role, Server,
-    Spokesmen, Submitter, Submitters, TlsMode,
+    Spokesmen, Submitter, Submitters, TlsMode, TlsOnly,
 };
 use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
@@ -20,7 +20,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::certificates::Proven;
 use super::disk::{Fault, FaultyDisk, Stall};
-use super::scanner;
+use super::{directory, scanner};
 
 /// What a script may set.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<String>,
     /// Devices are known by their addresses.
     pub(crate) devices: bool,
+    /// If anybody is named here, the router says who exists: these people.
+    pub(crate) directory: Vec<String>,
 }
 
 impl Default for Settings {
@@ -53,7 +55,7 @@ impl Default for Settings {
                 role: Role::Mx,
                 tls: TlsMode::None,
                 spokesmen: Spokesmen::default(),
-                require_tls_from: Vec::new(),
+                require_tls_from: TlsOnly::default(),
                 requiretls: false,
                 device_login: false,
                 certificates: CertificateRights::default(),
@@ -74,6 +76,7 @@ impl Default for Settings {
             filter: None,
             certificate: None,
             devices: false,
+            directory: Vec::new(),
         }
     }
 }
@@ -125,10 +128,15 @@ impl Door {
         let encapsulated = Arc::default();
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let bounds = CurrentBounds::new(settings.options.bounds.clone());
+        let admit: Arc<dyn Admit> = if settings.directory.is_empty() {
+            Arc::new(People(Arc::clone(&gate), Arc::clone(&encapsulated)))
+        } else {
+            Arc::new(directory::router(&settings.directory))
+        };
         let server = Server::new(
             settings.options,
             spool.clone(),
-            Arc::new(People(Arc::clone(&gate), Arc::clone(&encapsulated))),
+            admit,
             Some(Arc::new(Proven(tls, settings.certificate))),
             Clock::system(),
         );
@@ -241,8 +249,8 @@ impl Admit for People {
     }
 }
 
-/// Ann logs in with `geheim`, and sends as two addresses; Bob is sent away after his first message.
-/// The device `erp` gets another password after its first.
+/// Ann logs in with `geheim`, and sends as two addresses, Jörg as three; Bob is sent away after his
+/// first message. The device `erp` gets another password after its first.
 #[derive(Debug, Default)]
 struct Users {
     sent: Mutex<Vec<String>>,
@@ -273,6 +281,11 @@ fn scanner(name: &str) -> Submitter {
 fn user(name: &str) -> Submitter {
     let addresses = match name {
         "ann@example.org" => vec!["ann@example.org", "Ann.Miller@example.org"],
+        "joerg@example.org" => vec![
+            "joerg@example.org",
+            "jörg@example.org",
+            "joerg@bücher.example",
+        ],
         other => vec![other],
     };
     Submitter {
@@ -292,7 +305,9 @@ impl Submitters for Users {
         Box::pin(async move {
             let is_right = matches!(&proof, Proof::Password(it) if it == "geheim");
             match identity {
-                "ann@example.org" | "bob@example.org" if is_right => Ok(user(identity)),
+                "ann@example.org" | "bob@example.org" | "joerg@example.org" if is_right => {
+                    Ok(user(identity))
+                }
                 // Wherever it is asked, it would be let in: port 25 must not ask.
                 "scanner" | "erp" if is_right => Ok(scanner(identity)),
                 "person" if is_right => Ok(user("ann@example.org")),

@@ -12,6 +12,7 @@ mod certificates;
 mod chance;
 mod corpus;
 mod devices;
+mod directory;
 mod disk;
 mod door;
 mod load;

@@ -97,7 +97,7 @@ fn set(settings: &mut Settings, setting: &str) {
         }
         "proxy_from" => options.spokesmen.proxy.push(value.parse().unwrap()),
         "xclient_from" => options.spokesmen.xclient.push(value.parse().unwrap()),
-        "require_tls_from" => options.require_tls_from.push(value.parse().unwrap()),
+        "require_tls_from" => options.require_tls_from.extend([value.parse().unwrap()]),
         "requiretls" => options.requiretls = value == "true",
         "proxy_timeout" => options.bounds.proxy_timeout = millis(value),
         "connections_per_network" => {
@@ -112,6 +112,7 @@ fn set(settings: &mut Settings, setting: &str) {
             }
         }
         "check" => settings.check.push(value.to_owned()),
+        "directory" => settings.directory.push(value.to_owned()),
         "partner" => {
             settings.policy.partners.insert(value.to_owned());
         }

@@ -247,3 +247,38 @@ fn known_by(state: AuthoritiesState) -> Vec<String> {
     lines.extend(unlisted.map(|issuer| format!("  what {issuer} has revoked is not known")));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The open-relay test of a config with one domain, and this behind it.
+    fn tried(more: &str) -> RelayTest {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = format!(
+            "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \"127.0.0.1:2525\"\n\
+             [backend.onprem]\nhosts = [\"192.0.2.1:25\"]\n\
+             [domain.\"example.org\"]\nhome = \"onprem\"\nunknown = \"relay\"\n{more}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let people = "address\nann@example.org\n";
+        std::fs::write(folder.path().join("people.csv"), people).unwrap();
+        let view = Checked::of(&file).view;
+        let problems = view.problems;
+        view.open_relay.unwrap_or_else(|| panic!("{problems:?}"))
+    }
+
+    /// I11, behind the separator as well.
+    #[test]
+    fn tags_of_whom_the_directory_has_are_no_way_out() {
+        let nobody = tried("");
+        let people = "[directory]\nfile = \"people.csv\"\n";
+        let ann = tried(people);
+        assert_eq!((ann.worked, ann.problem()), (0, None));
+        // Six tricks, in two spellings of the domain, by six senders.
+        assert_eq!(ann.tried, nobody.tried + 72);
+        let untagged = tried(&format!("{people}tag_separator = \"\"\n"));
+        assert_eq!((untagged.tried, untagged.worked), (nobody.tried, 0));
+    }
+}

@@ -7,11 +7,17 @@ const TLS_FIRST: Reply = Reply::new(530, (5, 7, 0), "Must issue a STARTTLS comma
 
 /// RFC 3207 §4: who has agreed to hand mail in over TLS only says nothing of it in the clear.
 pub(super) fn refuse(command: &Command, rules: &impl Rules) -> Option<Reply> {
-    let begins = matches!(
+    let from = if let Command::Mail { from, .. } = command {
+        Some(from)
+    } else {
+        None
+    };
+    let goes_on = matches!(
         command,
-        Command::Mail { .. } | Command::Rcpt { .. } | Command::Data | Command::Bdat { .. }
+        Command::Rcpt { .. } | Command::Data | Command::Bdat { .. }
     );
-    let is_open = begins && rules.requires_tls() && !rules.is_encrypted();
+    let is_of_mail = from.is_some() || goes_on;
+    let is_open = is_of_mail && !rules.is_encrypted() && rules.requires_tls(from);
     is_open.then_some(TLS_FIRST)
 }
 
