@@ -52,6 +52,10 @@ pub const SPOOL_LEAST_FREE: u64 = 2 * SPOOL_RESERVE;
 pub const QUEUE_LOOK: Duration = Duration::from_secs(30);
 /// Recipients of one transaction, RFC 5321 §4.5.3.1.8. Beyond: 452 4.5.3.
 pub const RECIPIENTS: usize = 1_000;
+/// Recipients that a stranger names beyond them in one transaction: many clients say all in one go
+/// and then read (Postfix has as many: `smtpd_recipient_overshoot_limit`). Beyond: each counts as a
+/// rejected one.
+pub const RECIPIENT_OVERSHOOT: usize = 1_000;
 /// `Received` lines of one message, RFC 5321 §6.3. Beyond: 554 5.4.6.
 pub const HOPS: usize = 100;
 /// Trace lines of our own that are read of one message. Beyond: `HOPS` ends a loop.

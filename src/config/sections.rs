@@ -344,7 +344,15 @@ fn host_name(text: &str) -> Result<Domain, String> {
     let name = Domain::from_str(text)
         .ok()
         .filter(|name| !name.is_literal());
-    name.ok_or_else(|| {
+    // RFC 6531 §3.7.1: it stands in greetings, before anybody says what he can read.
+    let in_ascii = |name: Domain| {
+        if name.as_str().is_ascii() {
+            return Some(name);
+        }
+        let ascii = Domain::from_str(&name.key()).ok();
+        ascii.filter(|name| name.as_str().is_ascii())
+    };
+    name.and_then(in_ascii).ok_or_else(|| {
         format!("\"{text}\" is no host name, expected for example \"mx.example.org\"")
     })
 }
@@ -381,4 +389,18 @@ pub(super) fn host_pattern(text: &str) -> Result<String, String> {
     })?;
     let star = if host == text { "" } else { "*." };
     Ok(format!("{star}{}", name.key()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_name_is_ascii() {
+        let said = |text: &str| host_name(text).map(|name| name.to_string());
+        assert_eq!(said("MX.example.org").as_deref(), Ok("MX.example.org"));
+        let told = said("mx.bücher.example");
+        assert_eq!(told.as_deref(), Ok("mx.xn--bcher-kva.example"));
+        assert!(said("[192.0.2.1]").is_err());
+    }
 }

@@ -4,16 +4,17 @@
 use super::connection::Connection;
 use super::front::Whole;
 use super::submission::{Denied, Outgoing, Submitter};
+use super::transaction::Transaction;
 use crate::automatic::{Marks, recognise};
 use crate::mail::{AutomaticKind, FieldPlace, header_fields, originators};
-use crate::smtp::{Reply, ReversePath};
+use crate::smtp::{MailParameters, Reply, ReversePath};
 
 impl Connection {
     /// May the message of somebody who has logged in be taken? Of others nothing is asked.
     pub(super) async fn check_submission(
         &self,
         whole: Whole<'_>,
-        (from, recipients): (&ReversePath, usize),
+        transaction: &Transaction,
     ) -> Result<(), Reply> {
         let Some(submitter) = self.submitter() else {
             // He was shut out while he sent.
@@ -24,7 +25,8 @@ impl Connection {
             };
         };
         let header = whole.header().await?;
-        check_author(header, submitter)?;
+        let (from, recipients) = (&transaction.from, transaction.recipients.len());
+        check_author(header, submitter, &transaction.parameters)?;
         check_null(header, (from, recipients))?;
         let Some(submitters) = &self.server.submitters else {
             return Ok(());
@@ -35,8 +37,8 @@ impl Connection {
     }
 }
 
-/// Does he write in his own name?
-fn check_author(header: &[u8], submitter: &Submitter) -> Result<(), Reply> {
+/// Does he write in his own name? What he `said` in MAIL tells what his client can read.
+fn check_author(header: &[u8], submitter: &Submitter, said: &MailParameters) -> Result<(), Reply> {
     let named = |name: &str| -> Vec<FieldPlace<'_>> {
         let is_it = |field: &FieldPlace<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
         header_fields(header).filter(is_it).collect()
@@ -64,7 +66,7 @@ fn check_author(header: &[u8], submitter: &Submitter) -> Result<(), Reply> {
         };
         if let Some(other) = found.iter().find(|one| !submitter.owns(one)) {
             let what = format!("The {name} of the message is not yours: <{other}>");
-            let text = submitter.refused(&what);
+            let text = submitter.refused(&what, said);
             return Err(Reply::with_text(550, (5, 7, 1), text));
         }
     }
@@ -101,7 +103,8 @@ mod tests {
                 .to_vec(),
             device: None,
         };
-        check_author(header.as_bytes(), &ann).map_err(|reply| reply.to_string())
+        check_author(header.as_bytes(), &ann, &MailParameters::default())
+            .map_err(|reply| reply.to_string())
     }
 
     #[test]

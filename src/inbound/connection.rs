@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::TlsMode;
 use super::certificate::Shown;
 use super::device::Known;
+use super::listener::LAST_WORD;
 use super::load::{Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
@@ -147,7 +148,7 @@ impl Connection {
             }
         };
         let mut session = Session::new(offer);
-        loop {
+        let last_word = loop {
             match self.converse(&mut wire, session).await {
                 Ok(Next::Handshake(plain)) => {
                     let Some(stream) = self.handshake(wire.into_stream()).await else {
@@ -161,18 +162,19 @@ impl Connection {
                     session = before.introduced(helo);
                     if let Err(reply) = self.introduce(&said) {
                         self.say(&mut wire, &reply);
-                        break;
+                        break self.time_to_read();
                     }
                     wire.say(&self.banner());
                 }
-                Ok(Next::Continue(_) | Next::Close) => break,
+                Ok(Next::Continue(_) | Next::Close) => break self.time_to_read(),
+                // He has had his time, or it is needed elsewhere.
                 Err(end) => {
                     self.part(&mut wire, &end);
-                    break;
+                    break LAST_WORD;
                 }
             }
-        }
-        self.leave(wire).await;
+        };
+        self.leave(wire, last_word).await;
     }
 
     fn banner(&self) -> Reply {

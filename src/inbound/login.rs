@@ -13,7 +13,7 @@ use super::wire::Wire;
 use crate::credential::ScramKeys;
 use crate::filter::Login;
 use crate::route::Origin;
-use crate::smtp::{Reply, ReversePath};
+use crate::smtp::{MailParameters, Reply, ReversePath};
 use crate::telemetry::names;
 
 /// A client that has logged in.
@@ -185,7 +185,11 @@ impl Connection {
 
     /// Is the sender one of his addresses? The null reverse-path is for receipts, which show when
     /// they have come.
-    pub(super) fn check_sender(&self, from: &ReversePath) -> Result<(), Reply> {
+    pub(super) fn check_sender(
+        &self,
+        from: &ReversePath,
+        said: &MailParameters,
+    ) -> Result<(), Reply> {
         let Some(login) = &self.login else {
             return if self.server.options.role.wants_login() {
                 Err(Denied::Shut.reply())
@@ -199,7 +203,7 @@ impl Connection {
         match from {
             ReversePath::Mailbox(address) if !login.submitter.owns(address) => {
                 let what = format!("<{address}> is not yours");
-                let text = login.submitter.refused(&what);
+                let text = login.submitter.refused(&what, said);
                 // RFC 6409 §6.1.
                 Err(Reply::with_text(553, (5, 7, 1), text))
             }

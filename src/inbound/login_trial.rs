@@ -7,7 +7,7 @@ use super::submission::{Denied, Proof};
 use crate::credential::ScramKeys;
 use crate::limits;
 use crate::route::Admission;
-use crate::smtp::{Command, ForwardPath, LineDecoder, Reply, ReversePath};
+use crate::smtp::{Command, ForwardPath, LineDecoder, MailParameters, Reply, ReversePath};
 
 /// Somebody who can log in.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ impl Rules for Encrypted<'_> {
         Mechanism::ALL
     }
 
-    fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
+    fn may_send_as(&self, _from: &ReversePath, _said: &MailParameters) -> Result<(), Reply> {
         Ok(())
     }
 

@@ -166,15 +166,21 @@ impl Connection {
         }
     }
 
-    /// Says the last word and closes; who does not read it keeps neither a place nor a stop.
-    pub(super) async fn leave(&self, wire: Wire) {
+    /// So long he has to read the last word to his last line: what is left of his time for that.
+    pub(super) fn time_to_read(&self) -> Duration {
+        self.idle_left().max(LAST_WORD)
+    }
+
+    /// Says the last word in this time and closes; who does not read it keeps neither a place nor
+    /// a stop.
+    pub(super) async fn leave(&self, wire: Wire, time: Duration) {
         let stopped = async {
             self.shutdown.stopping().await;
             tokio::time::sleep(LAST_WORD).await;
         };
         tokio::select! {
             biased;
-            () = wire.close(self.server.options.bounds.command_timeout) => {}
+            () = wire.close(time) => {}
             () = self.outstayed(LAST_WORD) => {}
             () = stopped => {}
         }

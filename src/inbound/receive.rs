@@ -326,10 +326,13 @@ impl Connection {
             draft,
             ..
         } = message;
-        match (content.refusal(), draft) {
+        let reads_utf8 = transaction.parameters.smtputf8;
+        let reply = match (content.refusal(), draft) {
             (None, Some(draft)) => self.take_of(draft, hello, *transaction, content).await,
             (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
-        }
+        };
+        // RFC 6531 §3.7.4.1: an address of the header may stand in it.
+        if reads_utf8 { reply } else { reply.in_ascii() }
     }
 }
 

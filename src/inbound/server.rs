@@ -170,7 +170,9 @@ impl Server {
             let is_full = visitors.is_full(guest, bounds);
             (is_full, visitors.come((visitor, guest), bounds))
         };
-        if is_full && guest == Guest::Stranger {
+        // Behind a proxy nobody has said yet who he is.
+        let is_unknown = peer.is_none() && came.is_none() && self.takes_strangers();
+        if is_full && (guest == Guest::Stranger || is_unknown) {
             self.load.note_full();
         }
         if !self.has_many_places() {
@@ -197,12 +199,16 @@ impl Server {
         self.visitors().has_many_places(&self.options.bounds)
     }
 
+    /// Does anybody hand mail in here who likes to?
+    const fn takes_strangers(&self) -> bool {
+        !self.options.role.wants_login() && !self.options.role.is_lmtp()
+    }
+
     /// Are places kept for who is at this address?
     pub(super) fn guest(&self, peer: IpAddr, standing: Standing) -> Guest {
         let reserved = &self.options.bounds.reserved_for;
         let is_named = || reserved.iter().any(|network| network.contains(peer));
-        let is_awaited = self.options.role.wants_login()
-            || self.options.role.is_lmtp()
+        let is_awaited = !self.takes_strangers()
             || standing == Standing::Own && is_named()
             || self.know(peer, standing).1 == Origin::Trusted;
         if is_awaited {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inbound::{Role, samples};
+use crate::limits;
 use crate::smtp::Attribute;
 
 struct World {
@@ -39,7 +40,7 @@ impl Rules for World {
         Mechanism::ALL
     }
 
-    fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
+    fn may_send_as(&self, _from: &ReversePath, _said: &MailParameters) -> Result<(), Reply> {
         Ok(())
     }
 
@@ -181,4 +182,70 @@ proptest! {
             }
         }
     }
+}
+
+const LATER: Reply = Reply::new(451, (4, 3, 0), "Try later");
+
+/// Says these lines once and those again and again; what is said to a message is that it comes
+/// later. After how many lines the session is over.
+fn lines_until_the_end(once: &str, again: &str) -> Option<usize> {
+    let world = World::new();
+    let mut session = Session::new(StartTls::NotOffered);
+    let said = ["EHLO a"].into_iter().chain(once.lines());
+    let said = said.chain(std::iter::repeat(again).flat_map(str::lines));
+    for (number, line) in said.take(2_000).enumerate() {
+        let command = Command::parse(line.as_bytes()).map_err(BadLine::from);
+        let (next, action) = session.take(command, Pipelined::No, &world);
+        session = match action {
+            Action::Close(reply) => {
+                assert_eq!(reply.code, 421, "{line}");
+                return Some(number);
+            }
+            Action::Content(..) => next.message_ended(&LATER, &world),
+            Action::Chunk(_) => next.message_ended(&LATER, &world).chunk_refused(LATER),
+            Action::Reply(_) | Action::Discard(..) => next,
+            Action::StartTls(_) | Action::Introduce(_) | Action::Recall(_) | Action::Verify(_) => {
+                panic!("{line}")
+            }
+        };
+        if session.farewell(&world).is_some() {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// Nothing is for free for ever, whatever it is answered.
+#[test]
+fn whoever_repeats_himself_comes_to_an_end() {
+    let begun = "MAIL FROM:<>\nRCPT TO:<ann@example.org>";
+    let refused = format!("{begun}\nBDAT 1");
+    let put_off = format!("{begun}\nDATA");
+    for (once, again) in [
+        ("", "NOOP"),
+        ("", "WHAT"),
+        ("", "MAIL FROM:<ä@b.example>"),
+        ("", "MAIL FROM:<>\nRSET"),
+        ("", put_off.as_str()),
+        ("MAIL FROM:<>", "RCPT TO:<ann@example.org>"),
+        ("MAIL FROM:<>", "RCPT TO:<ä@example.org>"),
+        ("MAIL FROM:<>", "RCPT TO:<x@elsewhere.example>"),
+        (begun, "MAIL FROM:<>"),
+        (refused.as_str(), "BDAT 1"),
+    ] {
+        let end = lines_until_the_end(once, again);
+        assert!(end.is_some(), "{once} {again}");
+    }
+}
+
+/// RFC 5321 §4.5.3.1.10: who says all in one go hears 452 for the rest, and is no worse off; who
+/// goes on is. Who is named twice counts twice.
+#[test]
+fn recipients_beyond_the_bound_are_free_for_a_while() {
+    let end = lines_until_the_end("MAIL FROM:<>", "RCPT TO:<ann@example.org>");
+    let World { options } = World::new();
+    let bounds = options.bounds;
+    // EHLO and MAIL are in front.
+    let free = 2 + bounds.recipients + limits::RECIPIENT_OVERSHOOT;
+    assert_eq!(end, Some(free + bounds.bad_recipients));
 }

@@ -10,7 +10,7 @@ use super::device::CHANGED;
 use crate::base::Boxed;
 use crate::credential::ScramKeys;
 use crate::device::Device;
-use crate::smtp::{Mailbox, Reply, ReversePath};
+use crate::smtp::{MailParameters, Mailbox, Reply, ReversePath};
 
 /// Addresses of somebody's own that a refusal names.
 const NAMED: usize = 10;
@@ -126,26 +126,39 @@ impl Submitter {
         self.addresses.iter().any(|own| own.key() == key)
     }
 
-    /// Lines that say what is wrong, and which addresses he may use.
-    pub(super) fn refused(&self, what: &str) -> String {
+    /// Lines that say what is wrong, and which addresses he may use: those that his client can
+    /// read, by what it `said` in MAIL.
+    pub(super) fn refused(&self, what: &str, said: &MailParameters) -> String {
         if let Some(device) = &self.device {
             let name = &device.name;
             return format!("{what}\nDevice {name} may send as its --sender says");
         }
-        let own: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-        let more = own.len().saturating_sub(NAMED);
+        let own = &self.addresses;
+        let shown = own.iter().filter_map(|address| readable(address, said));
+        let named: Vec<String> = shown.take(NAMED).collect();
+        let more = own.len().saturating_sub(named.len());
         let mut lines = vec![what.to_owned()];
-        if own.is_empty() {
-            lines.push("You have no address to send from".to_owned());
-        }
-        for address in own.iter().take(NAMED) {
+        for address in &named {
             lines.push(format!("You may send as <{address}>"));
         }
-        if more > 0 {
-            lines.push(format!("and {more} more of yours"));
+        match (named.is_empty(), more) {
+            (true, 0) => lines.push("You have no address to send from".to_owned()),
+            (true, _) => lines.push("Your addresses need SMTPUTF8".to_owned()),
+            (false, 0) => {}
+            (false, _) => lines.push(format!("and {more} more of yours")),
         }
         lines.join("\n")
     }
+}
+
+/// RFC 6531 §3.7.4.1: who has not said SMTPUTF8 reads ASCII only. A domain can be written in it
+/// (RFC 5891), a local part cannot.
+fn readable(address: &Mailbox, said: &MailParameters) -> Option<String> {
+    if said.smtputf8 || address.is_ascii() {
+        return Some(address.to_string());
+    }
+    let simplest = address.simplest();
+    simplest.is_ascii().then(|| simplest.to_string())
 }
 
 impl Denied {
@@ -212,6 +225,7 @@ mod tests {
     #[test]
     fn who_is_refused_is_told_what_is_his() {
         let address = |number: usize| format!("a{number}@example.org").parse().unwrap();
+        let said = MailParameters::default();
         let mut one = Submitter {
             user: "a1@example.org".to_owned(),
             addresses: vec![address(1)],
@@ -220,16 +234,44 @@ mod tests {
         assert!(one.owns(&"A1@Example.ORG".parse().unwrap()));
         assert!(!one.owns(&address(2)));
         assert_eq!(
-            one.refused("Not yours"),
+            one.refused("Not yours", &said),
             "Not yours\nYou may send as <a1@example.org>"
         );
         one.addresses = (0..12).map(address).collect();
         assert!(
-            one.refused("x")
+            one.refused("x", &said)
                 .ends_with("<a9@example.org>\nand 2 more of yours")
         );
         one.addresses.clear();
-        assert!(one.refused("x").contains("no address"));
+        assert!(one.refused("x", &said).contains("no address"));
+    }
+
+    #[test]
+    fn who_reads_ascii_only_is_told_nothing_else() {
+        let own = ["jörg@example.org", "a@bücher.example", "a@example.org"];
+        let mut one = Submitter {
+            user: "a@example.org".to_owned(),
+            addresses: own.map(|text| text.parse().unwrap()).to_vec(),
+            device: None,
+        };
+        let ascii = MailParameters::default();
+        let utf8 = MailParameters {
+            smtputf8: true,
+            ..MailParameters::default()
+        };
+        assert_eq!(
+            one.refused("x", &ascii),
+            "x\nYou may send as <a@xn--bcher-kva.example>\nYou may send as <a@example.org>\n\
+             and 1 more of yours"
+        );
+        assert_eq!(
+            one.refused("x", &utf8),
+            "x\nYou may send as <jörg@example.org>\nYou may send as <a@bücher.example>\n\
+             You may send as <a@example.org>"
+        );
+        one.addresses.truncate(1);
+        let told = one.refused("x", &ascii);
+        assert_eq!(told, "x\nYour addresses need SMTPUTF8");
     }
 
     #[test]

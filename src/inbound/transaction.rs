@@ -19,6 +19,8 @@ pub(super) struct Transaction {
     keys: HashMap<String, u16>,
     /// How often RCPT was answered with yes.
     accepted: usize,
+    /// How often it was answered with no because there were so many already.
+    turned_away: usize,
     /// Bytes of its recipients in memory, about.
     held: usize,
 }
@@ -32,6 +34,7 @@ impl Transaction {
             postmasters: BTreeSet::new(),
             keys: HashMap::new(),
             accepted: 0,
+            turned_away: 0,
             held: 0,
         }
     }
@@ -39,6 +42,12 @@ impl Transaction {
     /// How often RCPT was answered with yes: at least once for each recipient.
     pub(super) const fn accepted(&self) -> usize {
         self.accepted
+    }
+
+    /// One beyond the bound; how many of them there are with it.
+    pub(super) const fn turn_away(&mut self) -> usize {
+        self.turned_away = self.turned_away.saturating_add(1);
+        self.turned_away
     }
 
     pub(super) const fn held(&self) -> usize {

@@ -60,8 +60,7 @@ impl Connection {
             Ok(tenant) => tenant,
             Err(reply) => return reply,
         };
-        let sent = (&transaction.from, transaction.recipients.len());
-        if let Err(reply) = self.check_submission(whole, sent).await {
+        if let Err(reply) = self.check_submission(whole, &transaction).await {
             return reply;
         }
         let reading = content.take_reading();

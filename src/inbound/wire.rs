@@ -113,11 +113,13 @@ impl Wire {
         Ok(())
     }
 
-    /// Says a last word, as far as the peer listens, and closes.
+    /// Says a last word, as far as the peer listens, and closes, both in this time.
     pub(super) async fn close(mut self, limit: Duration) {
-        if self.flush(limit).await.is_ok() {
-            timeout(limit, self.stream.shutdown()).await.ok();
-        }
+        let close = async {
+            self.write_out().await?;
+            self.stream.shutdown().await
+        };
+        timeout(limit, close).await.ok();
     }
 
     /// The stream itself, for the TLS handshake. Only when nothing is left in the buffers.
@@ -128,7 +130,55 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::time::{Instant, Sleep};
+
     use super::*;
+
+    /// A peer that takes what it is told after a while, and nothing more.
+    struct Late(Pin<Box<Sleep>>);
+
+    impl AsyncRead for Late {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            _buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Late {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            ready!(self.0.as_mut().poll(cx));
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_word_and_the_end_have_one_time() {
+        let begun = Instant::now();
+        let late = Late(Box::pin(tokio::time::sleep(Duration::from_secs(8))));
+        let mut wire = Wire::new(Box::new(late));
+        wire.say(&Reply::new(221, (2, 0, 0), "Bye"));
+        wire.close(Duration::from_secs(10)).await;
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_is_half_written_goes_on_there() {

@@ -14,8 +14,9 @@ pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes of a message in a second, on average, as Postfix has it (`smtpd_min_data_rate`): who is
 /// slower falls behind. When he is behind by [`DATA_TIMEOUT`]: 421 4.4.2 and close.
 pub const DATA_RATE: u64 = 500;
-/// Commands of a stranger since his last message that was taken which bring none, greetings among
-/// them, as Postfix has it (`smtpd_junk_command_limit`). Beyond: each is a wrong command.
+/// Commands of a stranger since his last message that was taken which bring none, greetings,
+/// refused senders and messages that are put off among them, as Postfix has it
+/// (`smtpd_junk_command_limit`). Beyond: each is a wrong command.
 pub const IDLE_COMMANDS: usize = 100;
 /// Time for which a stranger keeps us waiting for commands since his last message that was taken.
 /// Beyond: 421 4.4.2 and close.

@@ -93,6 +93,20 @@ impl Reply {
         self.severity() == Severity::Permanent
     }
 
+    /// The same for who has not said SMTPUTF8 (RFC 6531 §3.7.4.1): what is beyond ASCII is `?`.
+    #[must_use]
+    pub fn in_ascii(self) -> Self {
+        if self.text.is_ascii() {
+            return self;
+        }
+        let shown = |c: char| if c.is_ascii() { c } else { '?' };
+        let text: String = self.text.chars().map(shown).collect();
+        Self {
+            text: Cow::Owned(text),
+            ..self
+        }
+    }
+
     /// Puts the reply on the wire, all lines with CRLF.
     pub fn write_to(&self, wire: &mut Vec<u8>) {
         let mut lines = self.text.split('\n').peekable();
@@ -261,6 +275,15 @@ mod tests {
     fn hostile_bytes_become_printable() {
         let reply = Reply::parse(&[b"250 a\x1b[2J\xff"]).unwrap();
         assert_eq!(reply.text, "a?[2J\u{fffd}");
+    }
+
+    #[test]
+    fn who_reads_ascii_only_gets_nothing_else() {
+        let reply = Reply::with_text(550, (5, 7, 1), "Not yours: <jörg@b.example>\nb");
+        let told = reply.clone().in_ascii();
+        assert_eq!(told.text, "Not yours: <j?rg@b.example>\nb");
+        assert_eq!((told.code, told.enhanced), (reply.code, reply.enhanced));
+        assert_eq!(told.clone().in_ascii(), told);
     }
 
     #[test]

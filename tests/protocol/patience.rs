@@ -275,6 +275,23 @@ async fn who_does_not_read_gives_way_to_others() {
     house.door.shutdown.stop().await;
 }
 
+/// Nor does he keep his place where there are places: he has the time of a command for his replies,
+/// and a second for the last word.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_goes_when_his_time_is_over() {
+    let house = House::open(settings());
+    for from in [STRANGER, PLATFORM] {
+        let mut deaf = with_recipient(&house, from).await;
+        let begun = Instant::now();
+        let flood = "RCPT TO:<ann@example.org>\r\n".repeat(3_000);
+        let said = deaf.0.write_all(flood.as_bytes()).await;
+        assert!(said.is_err(), "all of it was read");
+        let seconds = begun.elapsed().as_secs();
+        assert!((300..=302).contains(&seconds), "{seconds}");
+    }
+    house.door.shutdown.stop().await;
+}
+
 /// A stop does not wait for him.
 #[tokio::test(start_paused = true)]
 async fn who_does_not_read_does_not_keep_a_stop() {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tideover::base::Boxed;
+use tideover::limits;
 use tideover::net::{BoxedStream, Listen};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
@@ -165,6 +166,39 @@ async fn refused_messages_are_errors() {
     }
     let (reply, _) = known.send("Subject: a\r\n\r\nb\r\n.").await;
     assert_eq!(code(&reply), "250", "{reply}");
+    house.door.shutdown.stop().await;
+}
+
+/// RFC 5321 §4.5.3.1.10: recipients beyond the bound are sent later, and many clients hear so only
+/// when they have named all. Who never stops makes errors; ours may.
+#[tokio::test(start_paused = true)]
+async fn recipients_without_an_end_are_errors() {
+    let mut settings = settings();
+    let bounds = &mut settings.options.bounds;
+    (bounds.recipients, bounds.bad_recipients) = (2, 3);
+    let house = House::open(settings);
+    let rcpt = "RCPT TO:<ann@example.org>";
+    for from in [STRANGER, PLATFORM] {
+        let mut guest = house.come(from).await;
+        for line in ["MAIL FROM:<a@b.example>", rcpt, rcpt] {
+            assert_eq!(code(&guest.ask(line).await.0), "250", "{line}");
+        }
+        let mut waits = Vec::new();
+        for number in 0..limits::RECIPIENT_OVERSHOOT + 3 {
+            let (reply, seconds) = guest.ask(rcpt).await;
+            assert!(reply.starts_with("452 4.5.3"), "{number} {reply}");
+            waits.push(seconds);
+        }
+        let (free, errors) = waits.split_at(limits::RECIPIENT_OVERSHOOT);
+        assert!(free.iter().all(|seconds| *seconds == 0), "{free:?}");
+        let (last, _) = guest.ask(rcpt).await;
+        let (expected, end) = if from == STRANGER {
+            ([0, 1, 2], "421")
+        } else {
+            ([0, 0, 0], "452")
+        };
+        assert_eq!((errors, code(&last)), (&expected[..], end));
+    }
     house.door.shutdown.stop().await;
 }
 

@@ -28,6 +28,19 @@ pub(crate) fn come(from: [u8; 4], to: SocketAddr) -> (TcpStream, String) {
     (stream, line.trim_end().to_owned())
 }
 
+/// Connects from there until it is turned away; who is in, and what the last one heard.
+fn fill(from: [u8; 4], place: &Place) -> (Vec<TcpStream>, String) {
+    let mut crowd = Vec::new();
+    loop {
+        let (stream, greeting) = come(from, place.smtp);
+        if !greeting.starts_with("220") {
+            return (crowd, greeting);
+        }
+        crowd.push(stream);
+        assert!(crowd.len() < 200, "nobody is turned away");
+    }
+}
+
 fn status(place: &Place) -> Value {
     let told = place.verb(&["status", "--json"]);
     assert!(told.status.success());
@@ -49,15 +62,7 @@ fn a_crowd_is_turned_away_and_all_others_are_served() {
     let mut early = crate::client::Client::connect(place.smtp).unwrap();
     early.begin("ann@example.org").unwrap();
     // Each of them counts, also when it says nothing.
-    let mut crowd = Vec::new();
-    let last = loop {
-        let (stream, greeting) = come(STRANGER, place.smtp);
-        if !greeting.starts_with("220") {
-            break greeting;
-        }
-        crowd.push(stream);
-        assert!(crowd.len() < 200, "nobody is turned away");
-    };
+    let (crowd, last) = fill(STRANGER, &place);
     assert_eq!(last, "421 4.3.2 mx.example.org Too busy, try later");
     let told = status(&place);
     assert_eq!(told["busy"]["strain"], "memory", "{told}");
@@ -89,15 +94,12 @@ fn who_finds_no_place_is_told_of() {
     let place = Place::new(platform.address, limits);
     let mut program = place.start();
     assert!(status(&place)["busy"].is_null());
-    let mut crowd = Vec::new();
-    let last = loop {
-        let (stream, greeting) = come(STRANGER, place.smtp);
-        if !greeting.starts_with("220") {
-            break greeting;
-        }
-        crowd.push(stream);
-        assert!(crowd.len() <= 20, "nobody is turned away");
-    };
+    // Ours who find none are no strangers.
+    let (ours, last) = fill(PLATFORM, &place);
+    assert!(last.starts_with("421 4.7.0"), "{last}");
+    assert!(status(&place)["busy"].is_null());
+    drop(ours);
+    let (crowd, last) = fill(STRANGER, &place);
     assert!(last.starts_with("421 4.7.0"), "{last}");
     let told = status(&place);
     assert_eq!(told["busy"]["strain"], "places", "{told}");

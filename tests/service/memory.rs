@@ -73,9 +73,15 @@ fn begin(stream: &mut TcpStream) -> std::io::Result<()> {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             count => heard.extend_from_slice(&piece[..count]),
         }
+        let says = |first: &[u8]| {
+            heard
+                .split(|byte| *byte == b'\n')
+                .any(|line| line.starts_with(first))
+        };
+        let told = heard.escape_ascii();
+        assert!(!says(b"5"), "this mail would be taken: {told}");
         // There is no room for it: it holds nothing.
-        let refuses = |line: &[u8]| line.starts_with(b"4") || line.starts_with(b"5");
-        if heard.split(|byte| *byte == b'\n').any(refuses) {
+        if says(b"4") {
             return Err(std::io::ErrorKind::ConnectionRefused.into());
         }
     }
@@ -125,6 +131,7 @@ fn the_greediest_clients_hold_no_more_than_the_bound() {
             all.extend(hold(from, place.smtp, greed));
             most = most.max(resident(&mut program));
         }
+        assert!(!all.is_empty(), "nobody holds anything");
     }
     let grown = most - before;
     assert!(

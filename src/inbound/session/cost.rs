@@ -21,9 +21,14 @@ impl Session {
     /// One error more, unless the reply blames us.
     pub(super) fn err(&mut self, reply: &Reply) {
         if reply.is_permanent() {
-            self.errors = self.errors.saturating_add(1);
-            self.has_erred = true;
+            self.blame();
         }
+    }
+
+    /// One error more.
+    pub(super) const fn blame(&mut self) {
+        self.errors = self.errors.saturating_add(1);
+        self.has_erred = true;
     }
 
     /// The same of a login: whoever guesses passwords waits from the first one on.

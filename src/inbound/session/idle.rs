@@ -1,7 +1,7 @@
 //! What brings no mail, commands and messages that are refused: who says nothing else keeps a place
 //! from others.
 
-use super::{Action, BadLine, Pipelined, Rules, Session, TOO_MANY_ERRORS};
+use super::{Action, BadLine, Pipelined, Rules, Session, State, TOO_MANY_ERRORS};
 use crate::limits;
 use crate::smtp::{Command, Reply};
 
@@ -14,15 +14,29 @@ impl Session {
         pipelined: Pipelined,
         rules: &impl Rules,
     ) -> (Self, Action) {
-        let idles = line.as_ref().is_ok_and(is_idle);
+        let idles = line.as_ref().is_ok_and(|it| self.is_idle(it));
+        let is_mail = matches!(line, Ok(Command::Mail { .. }));
         let (mut session, action) = self.handle(line, pipelined, rules);
-        if idles && !rules.is_awaited() {
-            session.idle_commands = session.idle_commands.saturating_add(1);
-            if session.idle_commands > limits::IDLE_COMMANDS {
-                return session.overstay(action, rules);
-            }
+        // Nor does a sender who is refused.
+        let idles = idles || (is_mail && !session.is_collecting());
+        if idles && !rules.is_awaited() && session.overstays() {
+            return session.overstay(action, rules);
         }
         (session, action)
+    }
+
+    /// Does nothing come of it?
+    fn is_idle(&self, command: &Command) -> bool {
+        let is_refused = matches!(self.state, State::Refused(..));
+        // More of a message that is refused already.
+        let is_more = is_refused && matches!(command, Command::Bdat { .. });
+        is_more || is_idle(command)
+    }
+
+    /// Once more nothing came of it: has that been too often by now?
+    const fn overstays(&mut self) -> bool {
+        self.idle_commands = self.idle_commands.saturating_add(1);
+        self.idle_commands > limits::IDLE_COMMANDS
     }
 
     fn overstay(mut self, action: Action, rules: &impl Rules) -> (Self, Action) {
@@ -34,14 +48,16 @@ impl Session {
         (self, action)
     }
 
-    /// This was said to a message. One that was taken lets the counts begin anew, and one that is
-    /// refused for good is a wrong command: anybody can send those for ever.
+    /// This was said to a message. One that was taken lets the counts begin anew; one that is
+    /// refused for good is a wrong command, and one that is put off a command of which nothing
+    /// came: anybody can send those for ever.
     pub(in crate::inbound) fn message_ended(mut self, reply: &Reply, rules: &impl Rules) -> Self {
         if reply.is_success() {
             self.idle_commands = 0;
             self.has_brought = true;
-        } else if reply.is_permanent() && rules.answers_for_messages() {
-            self.bad_commands += 1;
+        } else if rules.answers_for_messages() {
+            let is_wrong = reply.is_permanent() || self.overstays();
+            self.bad_commands += usize::from(is_wrong);
             self.err(reply);
         }
         self

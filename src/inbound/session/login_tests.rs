@@ -5,7 +5,7 @@ use crate::inbound::sasl::Mechanism;
 use crate::inbound::session::{BadLine, Chunk, Introduces, Options, StartTls};
 use crate::inbound::{Role, samples};
 use crate::route::Admission;
-use crate::smtp::{ForwardPath, ReversePath};
+use crate::smtp::{ForwardPath, MailParameters, ReversePath};
 
 /// A door for who logs in.
 struct World {
@@ -49,7 +49,7 @@ impl Rules for World {
         Mechanism::ALL
     }
 
-    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
+    fn may_send_as(&self, from: &ReversePath, _said: &MailParameters) -> Result<(), Reply> {
         let own = from
             .mailbox()
             .is_none_or(|it| it.key() == "ann@example.org");

@@ -1,9 +1,7 @@
 //! Why a sender is refused before his message comes.
 
 use super::Rules;
-use crate::smtp::{
-    CommandError, ForwardPath, MailParameters, Mailbox, ParameterError, Reply, ReversePath,
-};
+use crate::smtp::{CommandError, MailParameters, Mailbox, ParameterError, Reply, ReversePath};
 
 pub(super) fn refuse_sender(
     from: &ReversePath,
@@ -29,7 +27,7 @@ pub(super) fn refuse_sender(
     if parameters.size.is_some_and(|size| size > max) {
         return Some(too_large(max));
     }
-    if let Err(reply) = rules.may_send_as(from) {
+    if let Err(reply) = rules.may_send_as(from, parameters) {
         return Some(reply);
     }
     rules.room().err()
@@ -44,11 +42,4 @@ pub(super) fn offers_requiretls(rules: &impl Rules) -> bool {
 pub(in crate::inbound) fn too_large(max: u64) -> Reply {
     let text = format!("Message too large, the limit is {max} bytes");
     Reply::with_text(552, (5, 3, 4), text)
-}
-
-pub(super) fn needs_utf8(to: &ForwardPath) -> bool {
-    match to {
-        ForwardPath::Postmaster => false,
-        ForwardPath::Mailbox(mailbox) => !mailbox.is_ascii(),
-    }
 }
