@@ -33,7 +33,7 @@ pub enum Prospect {
     Accepted,
     /// Nothing is known.
     Open,
-    /// The same, and he is named with a tag.
+    /// The same, and he is named with a tag, or is nobody whom the directory knows.
     Tagged,
     /// It refused him since it is rejecting.
     Refused,

@@ -1,13 +1,15 @@
 //! How all backends are, for everybody to read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
+use super::content::content_calm;
 use super::held_spans::{Span, with_ended};
 use super::history::History;
 use super::{
@@ -15,7 +17,6 @@ use super::{
     Witness,
 };
 use crate::base::{Clock, Timestamp};
-use crate::limits;
 use crate::mail::BackendId;
 use crate::telemetry::names;
 
@@ -44,8 +45,6 @@ pub(super) struct Inner {
 
 pub(super) struct Entry {
     pub(super) detector: Detector,
-    /// Recipients whom it put off since it took mail.
-    put_off: BTreeSet<String>,
     pub(super) breaker: Breaker,
     pub(super) content: ContentGuard,
     /// The same for strangers to whom it does not pass mail on.
@@ -130,18 +129,21 @@ impl Board {
             let interval = backend.probe.interval;
             let entry = entries.entry(backend.id.clone()).or_insert_with(|| Entry {
                 detector: Detector::new(backend.id.clone(), &backend.probe, now),
-                put_off: BTreeSet::new(),
                 breaker: Breaker::new(&backend.rejecting, interval),
-                content: ContentGuard::new(backend.rejecting.senders()),
-                relaying: ContentGuard::new(backend.rejecting.senders()),
+                content: ContentGuard::new(backend.rejecting.senders(), content_calm(interval)),
+                relaying: ContentGuard::new(backend.rejecting.senders(), Duration::ZERO),
                 evidence: Evidence::default(),
                 hosts: BTreeMap::new(),
                 bells: Bells::default(),
             });
             entry.detector.configure(&backend.probe);
             entry.breaker.configure(&backend.rejecting, interval);
-            entry.content.configure(backend.rejecting.senders());
-            entry.relaying.configure(backend.rejecting.senders());
+            entry
+                .content
+                .configure(backend.rejecting.senders(), content_calm(interval));
+            entry
+                .relaying
+                .configure(backend.rejecting.senders(), Duration::ZERO);
         }
         self.show(&entries, now);
     }
@@ -208,27 +210,25 @@ impl Board {
         let Some(entry) = entries.get_mut(backend) else {
             return;
         };
-        let many = usize::try_from(limits::FAILING_MAIL).unwrap_or(usize::MAX);
-        let fails = entry.detector.health().failing || entry.put_off.len() >= many;
-        if !fails && !entry.put_off.insert(recipient.to_owned()) {
-            return;
-        }
-        if entry.detector.put_off(what, now).is_some() {
+        if entry.detector.put_off(recipient, what, now).is_some() {
             self.show(&entries, now);
-        } else {
+        } else if entry.detector.health().failing {
             self.refresh(&entries);
         }
     }
 
     /// It took a message.
     pub fn report_taken(&self, backend: &BackendId) {
+        let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return;
         };
-        entry.put_off.clear();
-        if entry.detector.took_mail().is_some() {
-            self.show(&entries, self.now());
+        let was_failing = entry.detector.health().failing;
+        if entry.detector.took_mail(now) {
+            self.show(&entries, now);
+        } else if was_failing {
+            self.refresh(&entries);
         }
     }
 
@@ -357,6 +357,7 @@ impl Board {
 mod tests {
     use super::*;
     use crate::backend::monitor::tests::backend;
+    use crate::limits;
     use crate::mail::{Blame, Failure};
 
     fn bad(what: &str) -> Signal {
@@ -414,17 +415,15 @@ mod tests {
             board.report_put_off(&onprem, name, "450 4.2.1 not now");
         }
         assert_eq!(health(), Health::Up);
-        board.report_taken(&onprem);
-        for name in ["e", "f", "g", "h"] {
-            board.report_put_off(&onprem, name, "450 4.2.1 not now");
-        }
-        assert_eq!(health(), Health::Up, "some was taken in between");
-        board.report_put_off(&onprem, "i", "450 4.2.1 not now");
+        board.report_put_off(&onprem, "e", "450 4.2.1 not now");
         assert_eq!(health(), Health::Slow);
         board.report_put_off(&onprem, "k", "450 4.2.1 later");
         let reason = board.health(&onprem).unwrap().reason;
         assert!(reason.ends_with("failed: 450 4.2.1 later"), "{reason}");
-        board.report_taken(&onprem);
+        for _ in 0..limits::FAILING_MAIL {
+            assert!(board.health(&onprem).unwrap().failing);
+            board.report_taken(&onprem);
+        }
         let health = board.health(&onprem).unwrap();
         assert!(!health.failing && health.health == Health::Slow);
     }

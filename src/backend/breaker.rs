@@ -86,6 +86,17 @@ impl End {
     }
 }
 
+/// What a refusal at RCPT speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// The mailbox, the domain, or us.
+    Recipient,
+    /// It may be who sends: that a few are refused alike says little while others are accepted.
+    Sender,
+    /// Whoever it is, nobody knows him: anybody can write to people who are not there.
+    Unnamed,
+}
+
 /// What is known of the refusals of one backend.
 #[derive(Debug, Clone)]
 pub struct Breaker {
@@ -97,6 +108,10 @@ pub struct Breaker {
     /// than the newest `recipients` of each case do not matter.
     refusals: VecDeque<Refused>,
     open: Option<Rejecting>,
+    /// It is rejecting for what was in the mail.
+    for_content: bool,
+    /// When it accepted somebody last.
+    accepted: Option<Timestamp>,
     /// When its last rejecting ended, and why.
     ended: Option<(Timestamp, End)>,
     last_trial: Option<Timestamp>,
@@ -142,6 +157,13 @@ struct Refused {
 /// Intervals in which there was no mail that could be tried: then it is asked without.
 const WITHOUT_MAIL: u32 = 3;
 
+/// A backend that accepted mail so many intervals ago does not refuse everybody: spam comes in rows.
+const CALM_INTERVALS: u32 = 6;
+/// The longest time in which that counts, whatever the interval.
+const CALM_AT_MOST: Duration = Duration::from_secs(60);
+/// So many times as many refused alike are no chance any more.
+const MANY: usize = 10;
+
 /// Refusals that are remembered.
 const REMEMBERED: usize = 4_096;
 /// People whose mail it took who are remembered.
@@ -161,6 +183,8 @@ impl Breaker {
             interval,
             refusals: VecDeque::new(),
             open: None,
+            for_content: false,
+            accepted: None,
             ended: None,
             last_trial: None,
             mail_tried: None,
@@ -238,7 +262,12 @@ impl Breaker {
     }
 
     /// Somebody of ours was refused. `true`: now the backend is rejecting.
-    pub fn refused(&mut self, case: &CaseKey, person: &str, now: Timestamp) -> bool {
+    pub fn refused(
+        &mut self,
+        (case, ground): (&CaseKey, Ground),
+        person: &str,
+        now: Timestamp,
+    ) -> bool {
         if self.open.is_some() {
             return false;
         }
@@ -257,7 +286,13 @@ impl Breaker {
             self.refusals.pop_front();
         }
         let alike = self.refusals.iter().filter(|old| old.case == id).count();
-        if alike < self.recipients {
+        // One who sends much that nobody wants writes to five people in a second.
+        let is_doubtful = match ground {
+            Ground::Recipient => false,
+            Ground::Sender => alike < self.recipients * MANY,
+            Ground::Unnamed => true,
+        };
+        if alike < self.recipients || is_doubtful && self.accepted_just_now(now) {
             return false;
         }
         let reason = format!("{alike} recipients were refused alike");
@@ -291,6 +326,25 @@ impl Breaker {
         true
     }
 
+    /// It refuses everybody's mail for what is in it. `true`: it was not rejecting till now.
+    pub fn open_for_content(&mut self, case: &CaseKey, reason: &str, now: Timestamp) -> bool {
+        let opened = self.open(case, reason, now);
+        self.for_content |= opened;
+        opened
+    }
+
+    /// Is it rejecting for what was in the mail? Then who wrote it tells trials apart.
+    #[must_use]
+    pub const fn is_for_content(&self) -> bool {
+        self.for_content
+    }
+
+    fn accepted_just_now(&self, now: Timestamp) -> bool {
+        let young = (self.interval * CALM_INTERVALS).min(CALM_AT_MOST);
+        self.accepted
+            .is_some_and(|at| at <= now && now.since(at) < young)
+    }
+
     /// It was rejecting in an earlier life, and nobody was accepted since.
     pub(super) fn reopen(&mut self, open: Rejecting, now: Timestamp) {
         self.last_trial = Some(open.since);
@@ -316,6 +370,10 @@ impl Breaker {
         self.refused_now.clear();
         self.nothing_left = None;
         self.asked = None;
+        self.for_content = false;
+        if why == End::Accepted {
+            self.accepted = Some(now);
+        }
         let was_open = self.open.take().is_some();
         if was_open {
             self.ended = Some((now, why));
@@ -410,13 +468,16 @@ impl Breaker {
         last > now || now.since(last) >= self.interval * WITHOUT_MAIL
     }
 
+    /// Would one attempt be granted?
+    #[must_use]
+    pub fn is_time_for_trial(&self, now: Timestamp) -> bool {
+        let set_back = self.last_trial.is_some_and(|last| last > now);
+        self.next_trial().is_some_and(|next| now >= next) || self.open.is_some() && set_back
+    }
+
     /// Asks for the right to one attempt; granted once for each interval.
     pub fn take_trial(&mut self, now: Timestamp) -> bool {
-        let Some(next) = self.next_trial() else {
-            return false;
-        };
-        let set_back = self.last_trial.is_some_and(|last| last > now);
-        let granted = now >= next || set_back;
+        let granted = self.is_time_for_trial(now);
         if granted {
             self.last_trial = Some(now);
         }

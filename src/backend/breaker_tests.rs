@@ -32,8 +32,10 @@ fn play(script: &str) -> Option<usize> {
                 now = now.after(Duration::from_secs(60 * minutes));
                 false
             }
-            big if big.is_uppercase() => breaker.refused(&unknown, &big.to_string(), now),
-            small => breaker.refused(&denied, &small.to_string(), now),
+            big if big.is_uppercase() => {
+                breaker.refused((&unknown, Ground::Recipient), &big.to_string(), now)
+            }
+            small => breaker.refused((&denied, Ground::Recipient), &small.to_string(), now),
         };
         if opened {
             return Some(place + 1);
@@ -71,7 +73,7 @@ fn one_trial_for_each_interval_and_the_first_acceptance_ends_it() {
     let denied = case("550 5.4.1 Access denied");
     assert!(!breaker.take_trial(at(1)));
     for name in ["a", "b", "c", "d", "e"] {
-        breaker.refused(&denied, name, at(100));
+        breaker.refused((&denied, Ground::Recipient), name, at(100));
     }
     let rejecting = breaker.rejecting().unwrap();
     assert_eq!(rejecting.case, denied.id());
@@ -86,7 +88,7 @@ fn one_trial_for_each_interval_and_the_first_acceptance_ends_it() {
     assert_eq!(trials, [110, 120, 130, 140]);
     assert_eq!(breaker.next_trial(), Some(at(150)));
     // What is refused meanwhile opens nothing anew.
-    assert!(!breaker.refused(&denied, "f", at(145)));
+    assert!(!breaker.refused((&denied, Ground::Recipient), "f", at(145)));
     assert!(breaker.accepted(at(146)));
     assert!(!breaker.accepted(at(147)));
     assert_eq!(breaker.ended(), Some((at(146), End::Accepted)));
@@ -104,7 +106,7 @@ fn at_rcpt(name: &str) -> RefusedAtRcpt {
 
 fn open(breaker: &mut Breaker, case: &CaseKey, now: Timestamp) {
     for name in ["a", "b", "c", "d", "e"] {
-        breaker.refused(case, name, now);
+        breaker.refused((case, Ground::Recipient), name, now);
     }
     assert!(breaker.rejecting().is_some());
 }
@@ -239,7 +241,7 @@ fn it_is_over_when_nothing_is_left_of_what_it_refused() {
 fn a_clock_that_is_set_back_does_not_stop_the_trials() {
     let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
     for name in ["a", "b", "c", "d", "e"] {
-        breaker.refused(&case("550 no"), name, at(100_000));
+        breaker.refused((&case("550 no"), Ground::Recipient), name, at(100_000));
     }
     assert!(breaker.take_trial(at(50)));
     assert!(!breaker.take_trial(at(55)));
@@ -264,7 +266,7 @@ proptest! {
                 history.clear();
                 continue;
             };
-            let opened = breaker.refused(key, &who.to_string(), now);
+            let opened = breaker.refused((key, Ground::Recipient), &who.to_string(), now);
             history.push((now, what, who));
             let young = history.iter().filter(|(at, case, _)| {
                 *case == what && now.since(*at) <= options.within
@@ -278,4 +280,41 @@ proptest! {
             }
         }
     }
+}
+
+/// What may be the sender's own matter says nothing of a backend that accepts mail beside it.
+#[test]
+fn a_sender_whom_nobody_wants_makes_no_backend_rejecting_that_takes_other_mail() {
+    let denied = case("550 5.7.1 your domain is on a list");
+    for (seconds, ground, expected) in [
+        (5, Ground::Sender, false),
+        (59, Ground::Sender, false),
+        (60, Ground::Sender, true),
+        (5, Ground::Recipient, true),
+    ] {
+        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+        breaker.accepted(at(100));
+        let names = ["a", "b", "c", "d", "e"].iter();
+        let opened: Vec<bool> = names
+            .map(|name| breaker.refused((&denied, ground), name, at(100 + seconds)))
+            .collect();
+        assert_eq!(
+            opened.last(),
+            Some(&expected),
+            "{ground:?} after {seconds} s"
+        );
+    }
+    // Fifty in a row are no chance; people whom nobody knows can be made up.
+    for (ground, expected) in [(Ground::Sender, true), (Ground::Unnamed, false)] {
+        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+        breaker.accepted(at(100));
+        let opened = (0..50)
+            .map(|number: u32| breaker.refused((&denied, ground), &number.to_string(), at(101)));
+        assert_eq!(opened.last(), Some(expected), "{ground:?}");
+    }
+    // Nothing was accepted yet.
+    let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+    let ground = Ground::Sender;
+    let mut names = ["a", "b", "c", "d", "e"].iter();
+    assert!(names.any(|name| breaker.refused((&denied, ground), name, at(100))));
 }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::Prospect;
 use crate::base::Timestamp;
 use crate::limits;
 
@@ -16,6 +17,16 @@ const USUAL_ROW: usize = 2;
 const USUAL_SHARE: usize = 4;
 /// An acceptance says that a backend takes mail for so long.
 const ALIBI: Duration = Duration::from_secs(3600);
+/// Where most mail is spam, a row without a good one between says little for so many probe
+/// intervals: what is refused meanwhile is tried again by itself.
+const CALM_INTERVALS: u32 = 60;
+/// The longest time in which that counts, whatever the interval.
+const CALM_AT_MOST: Duration = Duration::from_secs(600);
+
+/// For so long behind an acceptance a row of refused content speaks against no backend.
+pub(super) fn content_calm(interval: Duration) -> Duration {
+    (interval * CALM_INTERVALS).min(CALM_AT_MOST)
+}
 
 /// What a refusal of content says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +44,8 @@ pub enum Doubt {
 pub struct ContentGuard {
     /// Senders refused in a row that make the backend rejecting.
     row: usize,
+    /// One that accepted mail so lately refuses nobody's but that of who is refused.
+    calm: Duration,
     refused: VecDeque<(Timestamp, String)>,
     accepted: VecDeque<(Timestamp, String)>,
     /// The last acceptance.
@@ -40,21 +53,23 @@ pub struct ContentGuard {
 }
 
 impl ContentGuard {
-    /// Of a backend that accepted and refused nothing yet; so many senders refused in a row, and
-    /// it is to blame.
+    /// Of a backend that accepted and refused nothing yet; so many senders refused in a row while
+    /// nothing was accepted for so long, and it is to blame.
     #[must_use]
-    pub fn new(row: usize) -> Self {
+    pub fn new(row: usize, calm: Duration) -> Self {
         Self {
             row: row.max(USUAL_ROW + 1),
+            calm,
             refused: VecDeque::new(),
             accepted: VecDeque::new(),
             last: None,
         }
     }
 
-    /// Takes a new number over; what was learned stays.
-    pub fn configure(&mut self, row: usize) {
+    /// Takes new numbers over; what was learned stays.
+    pub fn configure(&mut self, row: usize, calm: Duration) {
         self.row = row.max(USUAL_ROW + 1);
+        self.calm = calm;
     }
 
     /// It accepted a message of this sender.
@@ -72,7 +87,11 @@ impl ContentGuard {
     #[must_use]
     pub fn doubt(&self, now: Timestamp) -> Doubt {
         let in_a_row = self.in_a_row();
-        if in_a_row >= self.row {
+        // Where most mail is spam, ten of it between two good ones are nothing special.
+        let is_calm = self
+            .last
+            .is_some_and(|at| at <= now && now.since(at) < self.calm);
+        if in_a_row >= self.row && !is_calm {
             return Doubt::Backend;
         }
         // A clock that was set back makes an acceptance no older.
@@ -88,6 +107,20 @@ impl ContentGuard {
             Doubt::Message
         } else {
             Doubt::Unknown
+        }
+    }
+
+    /// How likely it accepts mail of this sender.
+    #[must_use]
+    pub fn prospect(&self, sender: &str) -> Prospect {
+        let last = |known: &VecDeque<(Timestamp, String)>| {
+            let his = known.iter().find(|(_, other)| other == sender);
+            his.map(|(at, _)| *at)
+        };
+        match (last(&self.accepted), last(&self.refused)) {
+            (None, None) => Prospect::Open,
+            (accepted, refused) if accepted > refused => Prospect::Accepted,
+            _ => Prospect::Refused,
         }
     }
 
@@ -115,8 +148,8 @@ mod tests {
     /// A small letter is a sender who is refused, a large one a sender who is accepted, a digit
     /// lets that many times ten minutes pass; a second passes by itself. What the last step says,
     /// with five in a row being the backend's fault.
-    fn play(script: &str) -> Doubt {
-        let mut guard = ContentGuard::new(5);
+    fn play(script: &str, calm: u64) -> Doubt {
+        let mut guard = ContentGuard::new(5, Duration::from_secs(calm));
         let mut now = Timestamp::from_millis(1_000_000);
         for step in script.chars() {
             now = now.after(Duration::from_secs(1));
@@ -156,13 +189,43 @@ mod tests {
             ("AabAcdAefAg", Unknown),
             ("AabAcdAefAg6Aa", Message),
         ] {
-            assert_eq!(play(script), expected, "{script}");
+            assert_eq!(play(script, 0), expected, "{script}");
+        }
+        // Spam comes in rows: one that accepted mail just now is not to blame.
+        for (script, expected) in [
+            ("Aabcdefghijk", Unknown),
+            ("A1abcde", Backend),
+            ("Aab1cde", Backend),
+            ("abcde", Backend),
+        ] {
+            assert_eq!(play(script, 60), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn whose_mail_it_accepted_is_tried_first() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let mut guard = ContentGuard::new(5, Duration::ZERO);
+        guard.accept("a", at(1));
+        guard.refuse("b", at(2));
+        guard.accept("c", at(3));
+        guard.refuse("c", at(4));
+        guard.refuse("d", at(5));
+        guard.accept("d", at(6));
+        for (sender, expected) in [
+            ("a", Prospect::Accepted),
+            ("b", Prospect::Refused),
+            ("c", Prospect::Refused),
+            ("d", Prospect::Accepted),
+            ("e", Prospect::Open),
+        ] {
+            assert_eq!(guard.prospect(sender), expected, "{sender}");
         }
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_a_clock_set_back_does_no_harm() {
-        let mut guard = ContentGuard::new(5);
+        let mut guard = ContentGuard::new(5, Duration::ZERO);
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         for number in 0..10_000_u64 {
             guard.refuse(&number.to_string(), at(5_000 + number));

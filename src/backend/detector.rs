@@ -14,6 +14,7 @@
 mod failing;
 mod recall;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{BackendHealth, Health, ProbeOptions, Signal, Witness, asks_to_slow_down};
@@ -31,6 +32,14 @@ pub struct Detector {
     calm: u32,
     /// Attempts with mail that failed since some was taken.
     failing: u32,
+    /// So many of them before it rose last: they failed because it was down.
+    in_outage: u32,
+    /// Whom it put off since it took mail, or was down.
+    put_off: BTreeSet<String>,
+    /// Messages that it took since, in a row, while it is said to fail all mail.
+    taken: u32,
+    /// When it took mail last.
+    last_taken: Option<Timestamp>,
     /// The last probe was answered.
     answered: bool,
     /// The last good signal while it took mail.
@@ -60,6 +69,10 @@ impl Detector {
             row: 0,
             calm: 0,
             failing: 0,
+            in_outage: 0,
+            put_off: BTreeSet::new(),
+            taken: 0,
+            last_taken: None,
             answered: false,
             last_good: None,
             asked: None,
@@ -119,11 +132,16 @@ impl Detector {
             (true, Signal::Bad(failure)) => {
                 if !self.fails_only_mail(witness) {
                     self.row = self.row.saturating_add(1);
-                    if self.row >= self.down_after {
-                        return Some(self.change(Health::Down, failure.what.clone(), now));
-                    }
                 }
+                let is_down = self.row >= self.down_after;
                 match witness {
+                    Witness::Probe if is_down => {
+                        self.forget_failures();
+                        Some(self.change(Health::Down, failure.what.clone(), now))
+                    }
+                    Witness::Traffic if is_down => {
+                        Some(self.change(Health::Down, failure.what.clone(), now))
+                    }
                     Witness::Probe => None,
                     Witness::Traffic => self.fails(&failure.what, now),
                 }
@@ -161,7 +179,7 @@ impl Detector {
         let dwell = match witness {
             Witness::Probe => self.dwell,
             // The next attempt may be an hour away.
-            Witness::Traffic if self.failing >= limits::FAILING_MAIL => limits::FAILING_DWELL,
+            Witness::Traffic if self.health.failing && self.taken == 0 => limits::FAILING_DWELL,
             Witness::Traffic => self.dwell.max(limits::SLOW_DWELL),
         };
         now.since(asked) >= dwell
@@ -181,7 +199,14 @@ impl Detector {
     fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
         self.row = 0;
         self.calm = 0;
+        self.taken = 0;
         self.health.failing = false;
+        if self.health.health == Health::Down {
+            self.in_outage = self.failing;
+        }
+        if health == Health::Down {
+            self.put_off.clear();
+        }
         self.health.health = health;
         self.health.reason = reason;
         self.health.since = now;
@@ -271,6 +296,7 @@ mod tests {
         let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
         let mut now = Timestamp::EPOCH;
         let mut healths = String::new();
+        let mut people = 0;
         for step in script.chars() {
             match step {
                 's' => detector.signal(&slow, Witness::Probe, now),
@@ -278,11 +304,12 @@ mod tests {
                 '+' => detector.signal(&Signal::Good, Witness::Probe, now),
                 '-' => detector.signal(&bad("refused"), Witness::Probe, now),
                 'M' => {
-                    detector.took_mail();
+                    detector.took_mail(now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
                 'P' => {
-                    detector.put_off("450 4.2.1 not now", now);
+                    people += 1;
+                    detector.put_off(&people.to_string(), "450 4.2.1 not now", now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
                 'F' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),

@@ -1,7 +1,8 @@
 use super::*;
 use crate::backend::monitor::tests::backend;
-use crate::backend::{Override, Signal, override_backend, restore_overrides};
+use crate::backend::{Ground, Override, Signal, override_backend, restore_overrides};
 use crate::base::Clock;
+use crate::limits;
 use crate::mail::{Blame, CaseKey, Failure, Said};
 use crate::smtp::Reply;
 use crate::spool::{Options, World};
@@ -38,7 +39,7 @@ fn refuse(board: &Board) {
     let reply = Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
     let case = CaseKey::of(&onprem(), &Failure::refused(Said::Rcpt, reply));
     for name in ["a", "b", "c", "d", "e"] {
-        board.report_refused(&onprem(), &case, name);
+        board.report_refused(&onprem(), (&case, Ground::Recipient), name);
     }
 }
 
@@ -239,7 +240,11 @@ async fn failing_is_so_over_a_start_until_mail_is_taken() {
             assert_eq!(history.len(), 2, "a start is no news");
             assert_eq!(health.since, history[1].at);
             // It goes down, which is remembered instead.
-            board.report_taken(&onprem());
+            for _ in 0..limits::FAILING_MAIL {
+                board.report_taken(&onprem());
+            }
+            let last = board.history(&onprem()).pop().unwrap();
+            assert_eq!((last.became, last.failing), (Became::Slow, false));
             fall(&board);
         }
         while !board.unsaved().is_empty() {

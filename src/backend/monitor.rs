@@ -144,7 +144,7 @@ pub(super) mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::*;
-    use crate::backend::{Health, Hosts};
+    use crate::backend::{Ground, Health, Hosts};
     use crate::base::Clock;
     use crate::mail::BackendId;
 
@@ -249,7 +249,7 @@ pub(super) mod tests {
                 recipient: format!("{name}@cloud.example"),
             };
             board.note_refused_at_rcpt(id, &case, refused);
-            board.report_refused(id, &case, name);
+            board.report_refused(id, (&case, Ground::Recipient), name);
         }
         let prober = Arc::new(Scripted::default());
         prober.refuses.store(true, Ordering::Relaxed);

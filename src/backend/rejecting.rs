@@ -1,20 +1,26 @@
 //! The board hears of refusals, and grants trials while a backend is rejecting.
 
 use super::{
-    Addressee, BackendHealth, Board, Doubt, End, LastAsked, Prospect, RefusedAtRcpt, Rejecting,
+    Addressee, BackendHealth, Board, Doubt, End, Ground, LastAsked, Prospect, RefusedAtRcpt,
+    Rejecting,
 };
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKey, Cause, Failure, Said};
 
 impl Board {
     /// Somebody of ours, the person, was refused for good. `true`: now the backend is rejecting.
-    pub fn report_refused(&self, backend: &BackendId, case: &CaseKey, person: &str) -> bool {
+    pub fn report_refused(
+        &self,
+        backend: &BackendId,
+        alike: (&CaseKey, Ground),
+        person: &str,
+    ) -> bool {
         let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return false;
         };
-        let opened = entry.breaker.refused(case, person, now);
+        let opened = entry.breaker.refused(alike, person, now);
         if opened {
             self.show(&entries, now);
         }
@@ -49,12 +55,25 @@ impl Board {
         }
     }
 
-    /// How likely a backend that is rejecting takes mail for somebody.
+    /// How likely a backend that is rejecting takes mail of this sender for somebody.
     #[must_use]
-    pub fn prospect(&self, backend: &BackendId, whom: &Addressee) -> Prospect {
+    pub fn prospect(&self, backend: &BackendId, sender: &str, whom: &Addressee) -> Prospect {
+        let entries = self.entries();
+        let Some(entry) = entries.get(backend) else {
+            return Prospect::Open;
+        };
+        if entry.breaker.is_for_content() {
+            return entry.content.prospect(sender);
+        }
+        entry.breaker.prospect(whom)
+    }
+
+    /// Did it take mail for this person lately?
+    #[must_use]
+    pub fn took_mail_for(&self, backend: &BackendId, whom: &Addressee) -> bool {
         let entries = self.entries();
         let entry = entries.get(backend);
-        entry.map_or(Prospect::Open, |entry| entry.breaker.prospect(whom))
+        entry.is_some_and(|entry| entry.breaker.prospect(whom) == Prospect::Accepted)
     }
 
     /// May mail for this one be the trial of a backend that is rejecting?
@@ -169,7 +188,7 @@ impl Board {
         let senders = entry.content.in_a_row();
         let reason =
             format!("mail of {senders} senders was refused for its content and none accepted");
-        let opened = entry.breaker.open(case, &reason, now);
+        let opened = entry.breaker.open_for_content(case, &reason, now);
         if opened {
             self.show(&entries, now);
         }
@@ -199,7 +218,7 @@ impl Board {
         if let Some(entry) = self.entries().get_mut(backend) {
             entry.relaying.refuse(stranger, now);
         }
-        self.report_refused(backend, case, stranger)
+        self.report_refused(backend, (case, Ground::Recipient), stranger)
     }
 
     /// Whom a refusal to pass mail on to a stranger speaks against now.
@@ -272,6 +291,15 @@ impl Board {
         entry.is_some_and(|entry| entry.breaker.take_trial(now))
     }
 
+    /// Would [`Board::take_trial`] grant one?
+    #[must_use]
+    pub fn is_time_for_trial(&self, backend: &BackendId) -> bool {
+        let now = self.now();
+        let entries = self.entries();
+        let entry = entries.get(backend);
+        entry.is_some_and(|entry| entry.breaker.is_time_for_trial(now))
+    }
+
     /// When the next trial of a backend may begin.
     #[must_use]
     pub fn next_trial(&self, backend: &BackendId) -> Option<Timestamp> {
@@ -324,10 +352,10 @@ mod tests {
         options.probe.interval = Duration::ZERO;
         let board = Board::new(&[options, backend("onprem")], Clock::system());
         for name in ["a", "b", "c", "d"] {
-            assert!(!board.report_refused(&cloud, &denied(), name));
+            assert!(!board.report_refused(&cloud, (&denied(), Ground::Recipient), name));
         }
         let changes = board.changes();
-        assert!(board.report_refused(&cloud, &denied(), "e"));
+        assert!(board.report_refused(&cloud, (&denied(), Ground::Recipient), "e"));
         assert!(changes.has_changed().unwrap());
         (board, cloud)
     }

@@ -76,7 +76,7 @@ impl Queue {
             // What is deferred during the look may be behind it: it calls for another one.
             self.state().planned = LATER;
             let planned = self.look_at_lanes().await;
-            let trial = self.try_rejecting().unwrap_or(LATER);
+            let trial = self.try_rejecting().await.unwrap_or(LATER);
             let planned = planned.min(trial);
             self.state().planned = planned;
             let wait = planned.since(self.0.parts.clock.now()).min(ROUND);

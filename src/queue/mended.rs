@@ -1,17 +1,19 @@
 //! A platform that failed all mail takes some again, or one that was down answers: what it put off
 //! meanwhile is due now, and not in an hour.
 //!
-//! It comes gently, as behind an outage, and not sooner than [`APART`] after the last time: one
-//! that takes a message now and then is not given everything anew each time.
+//! It comes gently, as behind an outage, and not sooner than [`APART`] after the last time, then
+//! twice as long and so on: one that takes a message now and then is not given everything anew each
+//! time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::watch;
 
-use super::{Deed, Order, Pick, Queue};
-use crate::backend::{BackendHealth, Health};
+use super::{Deed, Order, Pick, Queue, Tally};
+use crate::backend::{BackendHealth, Health, Healths};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, Blame, DeliveryTarget, RecipientState, SpoolId};
 use crate::route::Candidate;
@@ -19,8 +21,10 @@ use crate::spool::{Due, SpoolError};
 
 /// Who brings mail forward.
 const ACTOR: &str = "tideover";
-/// Least time between two times at one backend.
+/// Least time between the first two times at one backend.
 const APART: Duration = Duration::from_secs(5 * 60);
+/// Most time between two: by then who was put off is due by himself.
+const APART_AT_MOST: Duration = Duration::from_secs(60 * 60);
 /// Who is due so soon by himself stays as he is.
 const SOON: Duration = Duration::from_secs(15);
 /// An attempt that is so far in the future was made before the clock was set back.
@@ -38,7 +42,26 @@ enum Step {
     /// To ask again after this long.
     Wait(Duration),
     /// What it put off is due.
-    Bring,
+    Bring(Since),
+}
+
+/// Since when what a backend put off is not brought forward yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// The start: what was before, nobody knows.
+    Start,
+    /// It failed all mail, or was down.
+    Illness,
+}
+
+impl Since {
+    /// Why it is brought forward, for people.
+    fn reason(self, backend: &BackendId) -> String {
+        match self {
+            Self::Start => "Tideover was started".to_owned(),
+            Self::Illness => format!("{backend} takes mail again"),
+        }
+    }
 }
 
 /// How far what was put off came.
@@ -51,31 +74,65 @@ enum Brought {
 }
 
 /// The course of one backend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Course {
-    /// It failed all mail, or was down, and what it put off was not brought forward since.
-    ill: bool,
+    /// What it put off was not brought forward since then.
+    ill: Option<Since>,
     /// When that was done last.
     brought: Option<Duration>,
+    /// Least time from then to the next time.
+    apart: Duration,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            ill: Some(Since::Start),
+            brought: None,
+            apart: APART,
+        }
+    }
 }
 
 impl Course {
+    fn note(&mut self, health: &BackendHealth) {
+        if health.failing || health.health == Health::Down {
+            self.ill = Some(Since::Illness);
+        }
+    }
+
+    /// What came of it that it was brought forward.
+    fn end(&mut self, brought: Brought, since: Since) {
+        match (brought, since) {
+            (Brought::Some, _) => {
+                self.ill.get_or_insert(since);
+            }
+            // A start is no illness: what begins behind it is the first one.
+            (Brought::All, Since::Start) => self.brought = None,
+            (Brought::All, Since::Illness) => {}
+        }
+    }
+
     /// `now` is the time since some beginning.
     fn see(&mut self, health: &BackendHealth, now: Duration) -> Step {
-        if health.failing || health.health == Health::Down {
-            self.ill = true;
+        self.note(health);
+        let Some(since) = self.ill.filter(|_| takes_mail_well(health)) else {
             return Step::Nothing;
-        }
-        if !self.ill || !health.takes_mail() {
-            return Step::Nothing;
-        }
-        let next = self.brought.map_or(now, |brought| brought + APART);
+        };
+        let next = self.brought.map_or(now, |brought| brought + self.apart);
         if next > now {
             return Step::Wait(next.saturating_sub(now));
         }
-        self.ill = false;
+        // One that was well for long begins anew.
+        let was_lately = self.brought.is_some() && now < next + self.apart;
+        self.apart = if was_lately {
+            (2 * self.apart).min(APART_AT_MOST)
+        } else {
+            APART
+        };
+        self.ill = None;
         self.brought = Some(now);
-        Step::Bring
+        Step::Bring(since)
     }
 }
 
@@ -118,13 +175,15 @@ impl Queue {
                 let wait = match course.see(health, self.elapsed()) {
                     Step::Nothing => continue,
                     Step::Wait(wait) => wait,
-                    Step::Bring => match Box::pin(self.bring_forward(id)).await {
-                        Brought::All => continue,
-                        Brought::Some => {
-                            course.ill = true;
-                            APART
-                        }
-                    },
+                    Step::Bring(since) => {
+                        let work = Box::pin(self.bring_forward(id, since));
+                        let brought = watching(work, &mut news, &mut courses).await;
+                        let course = courses.entry(id.clone()).or_default();
+                        course.end(brought, since);
+                        // The others may be another way since.
+                        again = Some(Duration::ZERO);
+                        break;
+                    }
                 };
                 again = Some(again.map_or(wait, |other| other.min(wait)));
             }
@@ -142,16 +201,12 @@ impl Queue {
     }
 
     /// What waits for a backend because it put it off is due now, as long as it takes mail.
-    async fn bring_forward(&self, backend: &BackendId) -> Brought {
-        // It opens step by step, as behind an outage.
-        let target = DeliveryTarget::Backend(backend.clone());
-        self.state().fail(&target);
-        match self.bring_lane_forward(backend).await {
+    async fn bring_forward(&self, backend: &BackendId, since: Since) -> Brought {
+        match self.bring_lane_forward(backend, since).await {
             Ok((recipients, brought)) => {
                 if recipients > 0 {
-                    tracing::info!(
-                        %backend, recipients, "takes mail again: what it put off is due"
-                    );
+                    let reason = since.reason(backend);
+                    tracing::info!(%backend, recipients, reason, "what it put off is due");
                 }
                 brought
             }
@@ -162,11 +217,15 @@ impl Queue {
         }
     }
 
-    async fn bring_lane_forward(&self, backend: &BackendId) -> Result<(u64, Brought), SpoolError> {
+    async fn bring_lane_forward(
+        &self,
+        backend: &BackendId,
+        since: Since,
+    ) -> Result<(u64, Brought), SpoolError> {
         let order = Order {
             deed: Deed::Retry,
             actor: ACTOR.to_owned(),
-            reason: format!("{backend} takes mail again"),
+            reason: since.reason(backend),
         };
         let begun = self.0.parts.clock.now();
         let (of, clock) = (backend.clone(), self.0.parts.clock.clone());
@@ -179,6 +238,7 @@ impl Queue {
             recipient: u16::MAX,
         };
         let mut recipients = 0;
+        let mut is_first = true;
         while !self.stopping() && self.takes_mail_well(backend) {
             let lane = backend.as_str();
             let page = self.0.parts.spool.due(lane, Some(last), PAGE)?;
@@ -186,6 +246,11 @@ impl Queue {
                 return Ok((recipients, Brought::All));
             };
             last = *end;
+            if std::mem::take(&mut is_first) {
+                // It opens step by step, as behind an outage.
+                let target = DeliveryTarget::Backend(backend.clone());
+                self.state().fail(&target);
+            }
             let mut ids: Vec<SpoolId> = page.iter().map(|due| due.id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -193,24 +258,47 @@ impl Queue {
             let works = ids
                 .into_iter()
                 .map(|id| self.perform_one(&order, &pick, id));
-            let mut brought = 0;
-            for tally in join_all(works).await {
-                brought += tally?.recipients;
-            }
-            if brought > 0 {
-                recipients += brought;
+            let mut brought = Tally::default();
+            let all = brought.count(join_all(works).await);
+            if brought.recipients > 0 || all.is_err() {
+                recipients += brought.recipients;
                 self.look_from_the_beginning();
             }
+            all?;
             // The others want the thread too.
             tokio::task::yield_now().await;
         }
         Ok((recipients, Brought::Some))
     }
 
-    /// Does it take mail, and does not fail it?
     fn takes_mail_well(&self, backend: &BackendId) -> bool {
         let health = self.0.parts.router.board().health(backend);
-        health.is_some_and(|health| health.takes_mail() && !health.failing)
+        health.is_some_and(|health| takes_mail_well(&health))
+    }
+}
+
+/// Does it take mail, and does not fail it?
+fn takes_mail_well(health: &BackendHealth) -> bool {
+    health.takes_mail() && !health.failing
+}
+
+/// Notes who falls ill while mail of one is brought forward, which lasts minutes when much waits.
+async fn watching(
+    mut work: impl Future<Output = Brought> + Unpin,
+    news: &mut watch::Receiver<Arc<Healths>>,
+    courses: &mut BTreeMap<BackendId, Course>,
+) -> Brought {
+    loop {
+        tokio::select! {
+            biased;
+            brought = &mut work => return brought,
+            Ok(()) = news.changed() => {
+                let healths = Arc::clone(&news.borrow_and_update());
+                for (id, health) in &*healths {
+                    courses.entry(id.clone()).or_default().note(health);
+                }
+            }
+        }
     }
 }
 
@@ -242,26 +330,54 @@ mod tests {
         };
         let (up, slow) = (health(Health::Up), health(Health::Slow));
         let (down, rejecting) = (health(Health::Down), health(Health::Rejecting));
-        let mut course = Course::default();
+        let first = Course::default().see(&up, Duration::ZERO);
+        assert_eq!(
+            first,
+            Step::Bring(Since::Start),
+            "it may have been ill before"
+        );
+        // What comes behind the start is the first illness, unless the start is not over.
+        for (brought, expected) in [
+            (Brought::All, Step::Bring(Since::Illness)),
+            (Brought::Some, Step::Wait(298 * SECOND)),
+        ] {
+            let mut course = Course::default();
+            course.see(&up, Duration::ZERO);
+            course.end(brought, Since::Start);
+            course.see(&down, SECOND);
+            assert_eq!(course.see(&up, 2 * SECOND), expected);
+        }
+        let mut course = Course {
+            ill: None,
+            ..Course::default()
+        };
         for (at, health, expected) in [
             (0, &up, Step::Nothing),
             (1, &slow, Step::Nothing),
             (2, &failing, Step::Nothing),
-            (3, &slow, Step::Bring),
+            (3, &slow, Step::Bring(Since::Illness)),
             (4, &up, Step::Nothing),
             // It takes one now and then: not everything anew each time.
             (5, &failing, Step::Nothing),
             (103, &slow, Step::Wait(200 * SECOND)),
             (203, &failing, Step::Nothing),
             (302, &slow, Step::Wait(SECOND)),
-            (303, &up, Step::Bring),
+            (303, &up, Step::Bring(Since::Illness)),
             (900, &up, Step::Nothing),
             // Down, and then refusing: it takes mail when that is over.
             (901, &down, Step::Nothing),
             (902, &rejecting, Step::Nothing),
-            (903, &up, Step::Bring),
+            (903, &up, Step::Bring(Since::Illness)),
             (2000, &rejecting, Step::Nothing),
             (2001, &up, Step::Nothing),
+            // Each time twice as long, until it was well for long.
+            (2100, &down, Step::Nothing),
+            (2102, &up, Step::Wait(SECOND)),
+            (2103, &up, Step::Bring(Since::Illness)),
+            (9000, &down, Step::Nothing),
+            (9001, &up, Step::Bring(Since::Illness)),
+            (9002, &down, Step::Nothing),
+            (9003, &up, Step::Wait(298 * SECOND)),
         ] {
             assert_eq!(course.see(health, at * SECOND), expected, "{at}");
         }
@@ -283,7 +399,7 @@ mod tests {
             (replied(Blame::Message, "554 5.7.1 spam"), false),
             (Failure::without_reply(Blame::Message, "no body"), false),
         ] {
-            let told = failure.what.clone();
+            let (told, may_have_arrived) = (failure.what.clone(), failure.uncertain);
             let at = Timestamp::from_millis(5);
             let deferred = RecipientEvent::Deferred {
                 backend: BackendId::new("onprem"),
@@ -302,6 +418,12 @@ mod tests {
             // The clock was set back since: it was before, whatever it says.
             let later = state.apply(&deferred, at.after(SET_BACK)).unwrap();
             assert_eq!(was_put_off(&later, "onprem", (at, at)), expected, "{told}");
+            // Each time may be one copy more, which is borne a few times.
+            let often = (0..COPIES).fold(state.clone(), |state, _| {
+                state.apply(&deferred, at).unwrap()
+            });
+            let is_brought = was_put_off(&often, "onprem", (at, at));
+            assert_eq!(is_brought, expected && !may_have_arrived, "{told}");
             let paced = RecipientEvent::Paced {
                 due: at,
                 sender: None,

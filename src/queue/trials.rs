@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Queue;
 use super::state::{Job, JobRecipient};
+use super::tries::sender_of;
 use crate::backend::{Addressee, Form, Prospect, RefusedAtRcpt};
-use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKind, Envelope, Recipient, SpoolId};
 use crate::route::{Admission, Admit as _, Origin};
 use crate::smtp::Mailbox;
@@ -15,6 +15,8 @@ use crate::spool::{Due, SpoolError};
 const CANDIDATES: usize = 50;
 /// So many times: beyond, the next trial goes on there.
 const PAGES: usize = 20;
+/// Recipients among whom it is worth looking for a better one than one of whom nothing is known.
+const LIKELY: usize = 3 * CANDIDATES;
 
 impl Queue {
     /// Whose mail a recipient of a job gets; `None`: a stranger does.
@@ -48,19 +50,37 @@ impl Queue {
         Some(plain(Form::Tagged))
     }
 
-    /// Who waits for a backend, those first whom it takes most likely. A stranger can have as much
-    /// mail refused as he likes; whoever waits behind that must not wait for a trial of each.
+    /// Is somebody whom the backend refused one of ours: is he in the directory, or did it take mail
+    /// for him lately? Of a domain in which the directory names nobody, everybody is.
+    pub(super) fn is_ours(
+        &self,
+        backend: &BackendId,
+        recipient: &Recipient,
+        whom: &Addressee,
+    ) -> bool {
+        let directory = self.0.parts.router.directory().current();
+        let rule = directory.domain(recipient.address.domain());
+        let names_people = rule.is_some_and(|rule| directory.knows_all_of(&rule));
+        !names_people
+            || directory.find(&recipient.address).is_some()
+            || self.0.parts.router.board().took_mail_for(backend, whom)
+    }
+
+    /// Whose mail for a backend is due, those first whom it takes most likely. A stranger can have
+    /// as much mail refused as he likes; whoever waits behind that must not wait for a trial of
+    /// each. Who was put off has his time: whom a backend took lately it may have no room for now,
+    /// and he must not be each trial for that.
     pub(super) fn most_likely_first(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
         let now = self.0.parts.clock.now();
+        let spool = &self.0.parts.spool;
         let mut found: Vec<(Prospect, Due)> = Vec::new();
         let mut after = self.tries().looked.get(backend).copied();
         let mut last = None;
         for _ in 0..PAGES {
-            let page = self
-                .0
-                .parts
-                .spool
-                .due(backend.as_str(), after, CANDIDATES)?;
+            let page = spool.due(backend.as_str(), after, CANDIDATES)?;
+            // A lane is in the order of its times.
+            let is_due = |due: &&Due| due.due <= now;
+            let page: Vec<Due> = page.iter().take_while(is_due).copied().collect();
             for due in &page {
                 found.push((self.prospect_of(backend, *due, &mut last), *due));
             }
@@ -71,12 +91,14 @@ impl Queue {
             if is_last {
                 after = None;
             }
-            let is_good = found.iter().any(|(good, due)| is_best(*good, *due, now));
-            if is_last || is_good {
+            let is_good = found.iter().any(|(good, _)| *good == Prospect::Accepted);
+            let is_likely = found.iter().any(|(good, _)| *good == Prospect::Open);
+            if is_last || is_good || is_likely && found.len() >= LIKELY {
                 break;
             }
         }
-        let is_good = found.iter().any(|(good, due)| is_likely(*good, *due, now));
+        // Was it worth looking here, and from the beginning the next time?
+        let is_good = found.iter().any(|(good, _)| *good == Prospect::Accepted);
         match after.filter(|_| !is_good) {
             Some(due) => self.tries().looked.insert(backend.clone(), due),
             None => self.tries().looked.remove(backend),
@@ -84,7 +106,7 @@ impl Queue {
         let outside = self.due_outside(backend)?.into_iter();
         found.extend(outside.map(|due| (Prospect::Open, due)));
         // Alike they keep their order.
-        found.sort_by_key(|(good, due)| rank(*good, *due, now));
+        found.sort_by_key(|(good, _)| *good);
         Ok(found.into_iter().map(|(_, due)| due).collect())
     }
 
@@ -104,7 +126,17 @@ impl Queue {
         let recipient = recipients.and_then(|all| all.get(usize::from(due.recipient)));
         let whom = recipient.and_then(|one| self.addressee(one, &one.address));
         let board = self.0.parts.router.board();
-        whom.map_or(Prospect::Open, |whom| board.prospect(backend, &whom))
+        let sender = last.as_ref().map(|(_, envelope)| sender_of(envelope));
+        let (Some(sender), Some(whom), Some(recipient)) = (sender, whom, recipient) else {
+            return Prospect::Open;
+        };
+        match board.prospect(backend, &sender, &whom) {
+            // Anybody can write to people who are not there.
+            Prospect::Open if !self.is_ours(backend, recipient, &whom) => Prospect::Tagged,
+            good @ (Prospect::Accepted | Prospect::Open | Prospect::Tagged | Prospect::Refused) => {
+                good
+            }
+        }
     }
 
     /// Mail to strangers that would go through the backend if it took mail, and is due.
@@ -161,25 +193,6 @@ impl Queue {
             Admission::Reject(reply) => !reply.is_permanent(),
         }
     }
-}
-
-/// Whose turn comes first. Who was put off has his time: whom a backend took lately it may have
-/// no room for now, and he must not be each trial for that.
-fn rank(good: Prospect, due: Due, now: Timestamp) -> (bool, Prospect) {
-    let waits = due.due > now;
-    // Alike they keep their order, which is that of their time.
-    let good = if waits { Prospect::Open } else { good };
-    (waits, good)
-}
-
-/// Is it worth looking no further?
-fn is_best(good: Prospect, due: Due, now: Timestamp) -> bool {
-    rank(good, due, now) == (false, Prospect::Accepted)
-}
-
-/// Was it worth looking here, and from the beginning the next time?
-fn is_likely(good: Prospect, due: Due, now: Timestamp) -> bool {
-    rank(good, due, now) <= (false, Prospect::Open)
 }
 
 /// For whom it can be asked without mail. Who needs SMTPUTF8 (RFC 6531) to be named is not asked

@@ -3,28 +3,32 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Queue;
 use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use super::trials::at_rcpt;
-use crate::backend::{Doubt, Form};
+use crate::backend::{Doubt, Form, Ground};
 use crate::base::Timestamp;
 use crate::mail::{
-    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, Outcome, Recipient, Said,
-    SpoolId,
+    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Envelope, Failure, Outcome,
+    Recipient, Said, SpoolId,
 };
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
-use crate::spool::{Due, SpoolError};
+use crate::spool::{Due, Spool, SpoolError};
+
+/// When to look again for a trial while nobody is due.
+const NOBODY_DUE: Duration = Duration::from_secs(1);
 
 /// Attempts that find something out.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     /// With whom a rejecting backend is tried.
     probing: BTreeMap<BackendId, (SpoolId, u16)>,
-    /// Up to here nobody waits for it whom it has not refused: the look for the next trial goes on
-    /// behind.
+    /// Up to here nobody waits for it whose mail it took lately: the look for the next trial goes
+    /// on behind.
     pub(super) looked: BTreeMap<BackendId, Due>,
     /// The first recipients of cases that are to be released.
     pub(super) cases: BTreeMap<(SpoolId, u16), CaseId>,
@@ -122,7 +126,7 @@ impl Queue {
         if outcomes.iter().any(is_taken) {
             board.report_accepted(backend);
             board.note_taken(backend, people);
-            board.report_sender(backend, &sender_of(job));
+            board.report_sender(backend, &sender_of(&job.envelope));
             return;
         }
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
@@ -158,11 +162,13 @@ impl Queue {
         }
         let case = CaseKey::of(backend, failure);
         if is_refused_content(failure) {
-            return board.report_content(backend, &case, &sender_of(job));
+            return board.report_content(backend, &case, &sender_of(&job.envelope));
         }
         let Some(whom) = whom.filter(|_| counts_as_rejected(failure)) else {
             return denies_relay(failure) && board.report_not_relayed(backend, &case, &who);
         };
+        let known = job.envelope.recipients.get(usize::from(recipient.number));
+        let is_ours = known.is_none_or(|known| self.is_ours(backend, known, &whom));
         board.note_refused(backend, &whom);
         // RFC 5233 is known to some platforms only: a name with a tag says nothing about them.
         if whom.form == Form::Tagged && failure.cause() == Cause::Recipient {
@@ -174,11 +180,21 @@ impl Queue {
         {
             board.note_refused_at_rcpt(backend, &case, refused);
         }
-        board.report_refused(backend, &case, &whom.person)
+        let ground = match failure.cause() {
+            _ if !is_ours => Ground::Unnamed,
+            Cause::Policy => Ground::Sender,
+            Cause::Recipient
+            | Cause::Domain
+            | Cause::Content
+            | Cause::Trouble
+            | Cause::SlowDown
+            | Cause::Lacking => Ground::Recipient,
+        };
+        board.report_refused(backend, (&case, ground), &whom.person)
     }
 
     /// Gives each rejecting backend its trial, when it is time; returns when to ask again.
-    pub(super) fn try_rejecting(&self) -> Option<Timestamp> {
+    pub(super) async fn try_rejecting(&self) -> Option<Timestamp> {
         let board = self.0.parts.router.board().clone();
         let lanes = self.0.parts.spool.lanes();
         let others = lanes.keys().any(|lane| lane.starts_with('@'));
@@ -193,15 +209,18 @@ impl Queue {
         }
         for backend in &backends {
             board.something_is_left(backend);
-            if board.take_trial(backend)
-                && let Err(error) = self.try_one_of(backend)
+            if board.is_time_for_trial(backend)
+                && let Err(error) = self.try_one_of(backend).await
             {
                 tracing::error!(%backend, %error, "no trial");
             }
         }
+        // Nobody may have been due: who comes meanwhile is not kept waiting for long.
+        let soon = self.0.parts.clock.now().after(NOBODY_DUE);
         backends
             .iter()
             .filter_map(|backend| board.next_trial(backend))
+            .map(|next| next.max(soon))
             .min()
     }
 
@@ -252,13 +271,19 @@ impl Queue {
 
     /// Tries one recipient that waits for a backend: the first one of a case that is to be
     /// released, or the one in its lane whom it takes most likely.
-    fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
+    async fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
         let present = self.tries().probing.get(backend).copied();
         if present.is_some_and(|(id, number)| self.state().is_busy(id, number)) {
             return Ok(());
         }
+        let (queue, whose) = (self.clone(), backend.clone());
+        let look = move |_: &Spool| queue.most_likely_first(&whose);
+        let waiting = self.0.parts.spool.beside(look).await?;
         let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
-        let waiting = self.most_likely_first(backend)?;
+        let nobody = firsts.is_empty() && waiting.is_empty();
+        if nobody || !self.0.parts.router.board().take_trial(backend) {
+            return Ok(());
+        }
         let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
         for (id, number) in firsts.into_iter().chain(waiting) {
             match self.try_at(backend, id, number) {
@@ -348,8 +373,8 @@ impl Queue {
 }
 
 /// By which senders are told apart.
-fn sender_of(job: &Job) -> String {
-    let sender = job.envelope.from.mailbox();
+pub(super) fn sender_of(envelope: &Envelope) -> String {
+    let sender = envelope.from.mailbox();
     sender.map_or_else(|| "<>".to_owned(), Mailbox::key)
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::backend::{Health, Override, Signal, Wish};
+use crate::backend::{Ground, Health, Override, Signal, Wish};
 use crate::mail::{Failure, Recipient, Said};
 use crate::queue::{idle_tests, samples};
 use crate::smtp::{RcptParameters, Reply};
@@ -39,7 +39,7 @@ async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
     let denied = Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
     let case = CaseKey::of(&cloud, &Failure::refused(Said::Rcpt, denied));
     for name in ["a", "b", "c", "d", "e"] {
-        board.report_refused(&cloud, &case, name);
+        board.report_refused(&cloud, (&case, Ground::Recipient), name);
     }
     assert_eq!(may(), (true, false), "it is rejecting");
     say(Wish::Hold);

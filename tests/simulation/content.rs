@@ -183,3 +183,38 @@ fn a_smart_host_that_another_way_stands_in_for_is_tried() {
         door.stop().await;
     });
 }
+
+/// Spam comes in rows: that ten senders are refused between two good messages is no sign of a
+/// filter gone mad.
+#[test]
+fn a_row_of_spam_stops_no_mail_while_other_mail_is_taken() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        for number in 0..7 {
+            let address = format!("user{number}@cloud.example");
+            site.platforms.refuse_address(&address, spam());
+        }
+        let good = door.send(&["good@cloud.example"]).await;
+        sleep(Duration::from_secs(1)).await;
+        for number in 0..40 {
+            send(&door, number).await;
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(health(&door, "cloud"), Health::Up);
+        let other = door.send(&["other@cloud.example"]).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(door.words(&[good, other]), [("delivered", 2)].into());
+        // Nothing good for ten minutes: it may be the filter. Whose mail was taken is tried first.
+        sleep(11 * MINUTE).await;
+        for number in 100..140 {
+            send(&door, number).await;
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(health(&door, "cloud"), Health::Rejecting);
+        let third = door.send(&["third@cloud.example"]).await;
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&[third]), [("delivered", 1)].into());
+        door.stop().await;
+    });
+}

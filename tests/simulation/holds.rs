@@ -17,18 +17,32 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What the verb does: a rule, then whoever waits already.
-async fn hold(door: &Door, selection: Selection, until: Option<Timestamp>) -> HoldRule {
+/// A rule and nothing else: nobody looks at what waits already.
+pub(crate) async fn rule(door: &Door, selection: Selection, until: Option<Timestamp>) -> HoldRule {
     let wish = HoldWish {
         selection,
         actor: "root".to_owned(),
         reason: "patches".to_owned(),
         until,
     };
-    let now = door.now();
-    let rule = door.router.holds().hold(&door.spool, wish, now).await;
+    let holds = door.router.holds();
+    holds.hold(&door.spool, wish, door.now()).await.unwrap()
+}
+
+/// Of everybody at the platform `cloud`.
+pub(crate) async fn rule_of_cloud(door: &Door) -> HoldRule {
+    let everybody = Selection {
+        domain: Some("cloud.example".to_owned()),
+        ..Selection::default()
+    };
+    rule(door, everybody, None).await
+}
+
+/// What the verb does: a rule, then whoever waits already.
+async fn hold(door: &Door, selection: Selection, until: Option<Timestamp>) -> HoldRule {
+    let rule = rule(door, selection, until).await;
     perform(door, Deed::Hold).await;
-    rule.unwrap()
+    rule
 }
 
 async fn end(door: &Door, name: &str) {

@@ -10,13 +10,13 @@ use tideover::mail::{
     Authenticity, BackendId, CaseKind, Envelope, Failure, RecipientState, Said, SpoolId,
 };
 use tideover::queue::{Deed, Order, Pick, Place, TrialOutcome};
-use tideover::route::{HoldWish, Selection};
 use tideover::smtp::{Reply, ReversePath};
 use tideover::spool::Case;
 use tokio::time::sleep;
 
 use crate::disk::Trouble;
 use crate::door::{Door, Site, simulate};
+use crate::holds::rule_of_cloud;
 use crate::seeds::each_seed;
 use crate::world::CONNECTIONS;
 
@@ -267,17 +267,7 @@ fn a_case_in_a_hold_is_released_into_it() {
         let sent = send(&door, 0..3).await;
         sleep(MINUTE).await;
         let case = cases(&door, CaseKind::Open)[0].id;
-        let wish = HoldWish {
-            selection: Selection {
-                domain: Some("cloud.example".to_owned()),
-                ..Selection::default()
-            },
-            actor: "root".to_owned(),
-            reason: "it moves".to_owned(),
-            until: None,
-        };
-        let holds = door.router.holds();
-        let rule = holds.hold(&door.spool, wish, door.now()).await.unwrap();
+        let rule = rule_of_cloud(&door).await;
         let done = door.queue.release_case(case, "ann", "mended").await;
         let TrialOutcome::HeldOn { still_held, .. } = done.unwrap().unwrap().outcome else {
             panic!("something else was done");

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tideover::backend::Health;
 use tideover::mail::{BackendId, Blame, CaseId, CaseKind, Failure, HoldReason, Said, SpoolId};
 use tideover::queue::TrialOutcome;
-use tideover::route::{HoldRule, HoldWish, Selection};
+use tideover::route::Selection;
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::disk::Trouble;
 use crate::door::{Door, Site, simulate};
+use crate::holds::{rule, rule_of_cloud};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -44,25 +45,6 @@ fn members(door: &Door) -> u64 {
     cases.iter().map(|case| case.recipients).sum()
 }
 
-/// A rule and nothing else: nobody looks at what waits already.
-async fn rule(door: &Door, selection: Selection) -> HoldRule {
-    let wish = HoldWish {
-        selection,
-        actor: "root".to_owned(),
-        reason: "it moves".to_owned(),
-        until: None,
-    };
-    let holds = door.router.holds();
-    holds.hold(&door.spool, wish, door.now()).await.unwrap()
-}
-
-fn everybody() -> Selection {
-    Selection {
-        domain: Some("cloud.example".to_owned()),
-        ..Selection::default()
-    }
-}
-
 async fn decided(door: &Door, case: CaseId) -> TrialOutcome {
     let trial = door.queue.decided(case, 5 * MINUTE).await.unwrap();
     trial.unwrap().outcome
@@ -83,7 +65,7 @@ fn a_rule_that_takes_the_first_one_decides() {
         let first = first.unwrap().unwrap();
         sleep(Duration::from_secs(3)).await;
         assert_eq!(door.words(&sent), [("held", 2), ("queued", 1)].into());
-        let rule = rule(&door, everybody()).await;
+        let rule = rule_of_cloud(&door).await;
         sleep(Duration::from_secs(30)).await;
         let trial = door.queue.case_trial(case).unwrap().unwrap();
         let TrialOutcome::Refused { what, .. } = trial.outcome else {
@@ -116,7 +98,7 @@ fn a_release_goes_on_when_nobody_waits_for_it() {
         let site = Site::new();
         let door = site.open();
         let (case, sent) = refused(&site, &door, 3).await;
-        let rule = rule(&door, everybody()).await;
+        let rule = rule_of_cloud(&door).await;
         tokio::select! {
             biased;
             begun = door.queue.release_case(case, "ann", "mended") => panic!("{begun:?}"),
@@ -148,7 +130,7 @@ fn who_is_in_a_hold_follows_the_trial_too() {
             recipient: Some(format!("user{number}@cloud.example").parse().unwrap()),
             ..Selection::default()
         };
-        let rule = rule(&door, oldest).await;
+        let rule = rule(&door, oldest, None).await;
         site.platforms.refuse("cloud", Some(denied()));
         let begun = door.queue.release_case(case, "ann", "a try").await;
         assert_ne!(begun.unwrap().unwrap().id, first);
@@ -228,7 +210,7 @@ fn a_large_case_in_a_hold_takes_few_syncs() {
             let draft = door.spool.draft();
             door.spool.accept_held(draft, envelope, held).await.unwrap();
         }
-        let rule = rule(&door, everybody()).await;
+        let rule = rule_of_cloud(&door).await;
         let before = site.disk.steps();
         let done = door.queue.release_case(case_of(&door), "ann", "mended");
         let outcome = done.await.unwrap().unwrap().outcome;

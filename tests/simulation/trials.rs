@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tideover::backend::Health;
+use tideover::directory::{Directory, Record};
 use tideover::mail::{BackendId, CaseKind, Failure, Said, SpoolId};
-use tideover::route::{HoldWish, Selection};
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, simulate};
+use crate::holds::rule_of_cloud;
+use crate::world::domain;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -89,6 +91,65 @@ fn a_full_mailbox_is_not_each_trial() {
         sleep(2 * MINUTE).await;
         assert_eq!(health(&door), Health::Up);
         assert_eq!(door.words(&waiting), [("delivered", 2)].into());
+        door.stop().await;
+    });
+}
+
+/// Anybody can write to people who are not there; a platform that says so, and takes mail for those
+/// whom the directory names, is well. While it takes none, whoever it is counts.
+#[test]
+fn people_who_are_not_there_make_no_platform_rejecting_that_takes_mail() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let mut builder = Directory::builder(vec![domain("cloud")]);
+        builder.add(Record::new("ann@cloud.example".parse().unwrap()));
+        door.directory.replace(builder.finish());
+        for number in 0..80 {
+            site.platforms.refuse_address(&user(number), unknown());
+        }
+        let ann = door.send(&["ann@cloud.example"]).await;
+        sleep(Duration::from_secs(1)).await;
+        send(&door, 0..60).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(health(&door), Health::Up);
+        assert_eq!(door.words(&[ann]), [("delivered", 1)].into());
+        sleep(2 * MINUTE).await;
+        send(&door, 60..80).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(health(&door), Health::Rejecting);
+        // Whom the directory names is tried first.
+        let again = door.send(&["ann@cloud.example"]).await;
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&[again]), [("delivered", 1)].into());
+        door.stop().await;
+    });
+}
+
+/// Only he waits, and has his time: nobody is tried before it, and the platform is asked at RCPT
+/// for those whom it refused.
+#[test]
+fn who_was_put_off_is_no_trial_when_he_alone_waits() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let full = Reply::parse(&["452 4.2.2 Mailbox full"]).unwrap();
+        site.platforms
+            .refuse_address(&user(1), Failure::refused(Said::Rcpt, full));
+        let waiting = send(&door, 1..2).await;
+        sleep(Duration::from_secs(1)).await;
+        site.platforms.refuse("cloud", Some(denied()));
+        send(&door, 2..7).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(health(&door), Health::Rejecting);
+        site.platforms.take_seen();
+        site.platforms.refuse("cloud", None);
+        sleep(3 * MINUTE).await;
+        assert_eq!(health(&door), Health::Up);
+        assert_eq!(door.words(&waiting), [("queued", 1)].into());
+        let tried = site.platforms.take_seen();
+        let his = tried.iter().filter(|seen| seen.address == user(1)).count();
+        assert!(his <= 2, "tried {his} times");
         door.stop().await;
     });
 }
@@ -192,20 +253,6 @@ fn the_look_for_a_trial_goes_on_where_it_ended() {
     });
 }
 
-async fn hold_all(door: &Door) {
-    let wish = HoldWish {
-        selection: Selection {
-            domain: Some("cloud.example".to_owned()),
-            ..Selection::default()
-        },
-        actor: "root".to_owned(),
-        reason: "it moves".to_owned(),
-        until: None,
-    };
-    let holds = door.router.holds();
-    holds.hold(&door.spool, wish, door.now()).await.unwrap();
-}
-
 /// All its mail is held, and one of those whom it refused is missing there for good.
 #[test]
 fn one_who_is_missing_does_not_keep_it_rejecting() {
@@ -217,7 +264,7 @@ fn one_who_is_missing_does_not_keep_it_rejecting() {
             send(&door, 0..5).await;
             sleep(Duration::from_secs(5)).await;
             assert_eq!(health(&door), Health::Rejecting);
-            hold_all(&door).await;
+            rule_of_cloud(&door).await;
             sleep(10 * MINUTE).await;
             assert_eq!(health(&door), Health::Rejecting);
             // To him it says what it said.
@@ -239,7 +286,7 @@ fn another_reason_is_an_answer() {
         site.platforms.refuse("cloud", Some(denied()));
         send(&door, 0..5).await;
         sleep(Duration::from_secs(5)).await;
-        hold_all(&door).await;
+        rule_of_cloud(&door).await;
         site.platforms.refuse("cloud", Some(unknown()));
         sleep(5 * MINUTE).await;
         assert_eq!(health(&door), Health::Up);

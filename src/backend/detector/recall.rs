@@ -118,8 +118,10 @@ mod tests {
             let signal = detector.signal(&Signal::Good, Witness::Probe, at(second));
             assert_eq!(signal, None, "probes say nothing against it");
         }
-        assert!(detector.took_mail().is_some());
+        assert!(!detector.took_mail(at(700)));
         detector.signal(&Signal::Good, Witness::Probe, at(701));
+        assert_eq!(detector.health().health, Health::Slow);
+        detector.signal(&Signal::Good, Witness::Probe, at(760));
         assert_eq!(detector.health().health, Health::Up);
         // One that was found down since the start is down.
         let mut detector = fresh();

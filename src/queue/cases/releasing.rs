@@ -108,12 +108,10 @@ impl Queue {
     ) -> Result<Option<CaseTrial>, SpoolError> {
         let mut last = None;
         while !self.stopping() {
-            let spool = &self.0.parts.spool;
-            let members = spool.case_members(CaseKind::Open, case, last, PAGE)?;
+            let members = self.next_members(case, &mut last)?;
             if members.is_empty() {
                 break;
             }
-            last = members.last().copied();
             for member in members {
                 if self.may_be_tried(case, order, member).await?
                     && let Some(begun) = self.bring_first(case, order, member, held).await?
@@ -123,6 +121,18 @@ impl Queue {
             }
         }
         Ok(None)
+    }
+
+    /// The next page of members, behind the last one.
+    fn next_members(
+        &self,
+        case: CaseId,
+        last: &mut Option<CaseMember>,
+    ) -> Result<Vec<CaseMember>, SpoolError> {
+        let spool = &self.0.parts.spool;
+        let members = spool.case_members(CaseKind::Open, case, *last, PAGE)?;
+        *last = members.last().copied();
+        Ok(members)
     }
 
     /// Is nothing but the case in the way of its member?
@@ -189,12 +199,10 @@ impl Queue {
     ) -> Result<(), SpoolError> {
         let mut last = None;
         while !self.stopping() {
-            let spool = &self.0.parts.spool;
-            let members = spool.case_members(CaseKind::Open, case, last, PAGE)?;
+            let members = self.next_members(case, &mut last)?;
             if members.is_empty() {
                 break;
             }
-            last = members.last().copied();
             let mut withheld: BTreeMap<SpoolId, BTreeSet<u16>> = BTreeMap::new();
             for member in members {
                 // Whom nothing holds any more waits for a trial.
