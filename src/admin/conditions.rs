@@ -290,13 +290,13 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         Health::Up => (Severity::Info, ""),
         Health::Slow if backend.failing => (
             Severity::Critical,
-            "It answers, and takes no mail: look at its filters, its store and its disk. The mail \
-             waits and is tried more and more seldom; as soon as one is taken, all follow. To try \
-             now, when it is mended: tideover queue retry --backend",
+            "It answers, and takes hardly any mail: look at its filters, its store and its disk. The mail \
+             waits and is tried more and more seldom; as soon as it takes some, all follow. To try \
+             now, when it is mended: tideover queue retry --backend NAME",
         ),
         Health::Slow => (
             Severity::Warning,
-            "It asks for less mail and gets less: tideover backend show.",
+            "It gets less mail until it keeps up: tideover backend show.",
         ),
         Health::Down => (
             Severity::Critical,
@@ -484,7 +484,7 @@ mod tests {
             };
             see_backend(&mut seen, &backend);
             let told = seen.all.conditions.remove(0);
-            (told.severity, told.todo.contains("asks for less"))
+            (told.severity, told.todo.contains("gets less mail"))
         };
         assert_eq!(severity(true), (Severity::Critical, false));
         assert_eq!(severity(false), (Severity::Warning, true));

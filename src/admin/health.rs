@@ -173,7 +173,7 @@ fn failing(backend: &BackendHealth) -> Option<String> {
     let (id, reason) = (&backend.id, &backend.reason);
     backend
         .failing
-        .then(|| format!("{id} takes no mail since {since}: {reason}"))
+        .then(|| format!("{id} takes hardly any mail since {since}: {reason}"))
 }
 
 #[cfg(test)]
@@ -191,7 +191,8 @@ mod tests {
             remembered: false,
             failing,
         };
-        let told = "onprem takes no mail since 2026-12-31 00:00 UTC: it answers, but mail failed";
+        let told =
+            "onprem takes hardly any mail since 2026-12-31 00:00 UTC: it answers, but mail failed";
         assert_eq!(failing(&health(true)).as_deref(), Some(told));
         assert_eq!(failing(&health(false)), None);
     }

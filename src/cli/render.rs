@@ -26,8 +26,10 @@ pub(crate) struct Page {
 const LABEL: usize = 14;
 
 impl Page {
-    fn health(health: Health) -> Cell {
-        match health {
+    fn health(backend: &BackendView) -> Cell {
+        match backend.health {
+            // It takes nothing either.
+            Health::Slow if backend.failing => Cell::toned("slow", Tone::Bad),
             Health::Up => Cell::toned("up", Tone::Good),
             Health::Slow => Cell::toned("slow", Tone::Waiting),
             Health::Down => Cell::toned("down", Tone::Bad),
@@ -246,7 +248,7 @@ impl Page {
             };
             let mut cells = vec![
                 backend.name.as_str().into(),
-                Self::health(backend.health),
+                Self::health(backend),
                 moment(backend.since, self.now).into(),
                 backend.waiting.to_string().into(),
                 reason.as_str().into(),

@@ -83,6 +83,9 @@ fn rules(section: &Section<'_>, rules: &mut Rules) {
         let mut letters = text.chars();
         match (letters.next(), letters.next()) {
             (None, _) => Ok(None),
+            (Some(one @ ('%' | '!')), None) => Err(format!(
+                "\"{one}\" names a way to somewhere else, expected another sign, such as \"+\""
+            )),
             (Some(one), None) if one.is_ascii_punctuation() && one != '@' && one != '"' => {
                 Ok(Some(one))
             }

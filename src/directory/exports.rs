@@ -231,7 +231,8 @@ impl Draft {
                 record.aliases.push(alias);
             }
         }
-        for x500 in self.x500 {
+        // Characters that nobody sees were made spaces.
+        for x500 in self.x500.iter().map(|one| one.trim().to_owned()) {
             if record
                 .x500
                 .iter()

@@ -429,7 +429,8 @@ fn short(text: &str) -> String {
 pub fn file_name(name: &str) -> String {
     let name = clean(name);
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let last = last.trim_start_matches('.').trim();
+    let hidden = |letter: char| letter == '.' || letter.is_whitespace();
+    let last = last.trim_start_matches(hidden).trim_end();
     if last.chars().count() <= 120 {
         return last.to_owned();
     }

@@ -128,10 +128,13 @@ fn write_item(text: &mut String, item: &Item) {
         None => writeln!(text, "  since {since}").ok(),
     };
     if item.changes > 0 {
-        let changes = item.changes;
+        let often = match item.changes {
+            1 => "once".to_owned(),
+            changes => format!("{changes} times"),
+        };
         writeln!(
             text,
-            "  it went and came again {changes} times since the last notice"
+            "  it went and came again {often} since the last notice"
         )
         .ok();
     }

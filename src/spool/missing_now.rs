@@ -114,6 +114,8 @@ mod tests {
             (limits::PAGE, 100, true),
             (limits::PAGE + 1, 104, false),
             (limits::PAGE + 1, 105, true),
+            // The clock was set back.
+            (limits::PAGE + 1, 99, true),
         ] {
             let is_due = gone(count).is_due(at(seconds));
             assert_eq!(is_due, expected, "{count} at {seconds}");

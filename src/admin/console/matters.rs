@@ -209,9 +209,9 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
         ),
         Pause::Failing => (
             Tone::Trouble,
-            format!("{name} takes no mail since {since}{because}. {waits}"),
+            format!("{name} takes hardly any mail since {since}{because}. {waits}"),
             "Look at the platform: its filters, its store, its disk. What waits is tried more and \
-             more seldom; as soon as one is taken, all follow. When it is mended, this tries now."
+             more seldom; as soon as it takes some, all follow. When it is mended, this tries now."
                 .to_owned(),
             format!("tideover queue retry --backend {name}"),
         ),

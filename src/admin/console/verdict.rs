@@ -177,7 +177,7 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
             let how = match one.health {
                 Health::Rejecting => "refuses mail",
                 Health::Down | Health::Up => "is down",
-                Health::Slow => "answers and takes no mail",
+                Health::Slow => "answers and takes hardly any mail",
             };
             let since = facts.moments.clock(one.since);
             let name = &one.name;
