@@ -77,8 +77,10 @@ fn row(entry: &Entry, backends: &BTreeSet<BackendId>) -> Vec<String> {
     row
 }
 
-/// What the file cannot hold is left out: with a `;` in it, one would be read as two others.
+/// What the file cannot hold is left out: with a `;` in it, one would be read as two others. What
+/// nobody sees becomes a space, and no space at an end is read.
 fn x500(all: &[String]) -> String {
-    let whole = all.iter().filter(|one| !one.contains(';'));
-    whole.map(String::as_str).collect::<Vec<_>>().join(";")
+    let shown = all.iter().map(|one| one_line(one));
+    let whole = shown.filter(|one| !one.is_empty() && !one.contains(';'));
+    whole.collect::<Vec<_>>().join(";")
 }

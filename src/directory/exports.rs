@@ -231,8 +231,7 @@ impl Draft {
                 record.aliases.push(alias);
             }
         }
-        // Characters that nobody sees were made spaces.
-        for x500 in self.x500.iter().map(|one| one.trim().to_owned()) {
+        for x500 in self.x500 {
             if record
                 .x500
                 .iter()

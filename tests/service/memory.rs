@@ -78,12 +78,12 @@ fn begin(stream: &mut TcpStream) -> std::io::Result<()> {
                 .split(|byte| *byte == b'\n')
                 .any(|line| line.starts_with(first))
         };
-        let told = heard.escape_ascii();
-        assert!(!says(b"5"), "this mail would be taken: {told}");
         // There is no room for it: it holds nothing.
         if says(b"4") {
             return Err(std::io::ErrorKind::ConnectionRefused.into());
         }
+        let told = heard.escape_ascii();
+        assert!(!says(b"5"), "this mail would be taken: {told}");
     }
     Ok(())
 }
