@@ -290,9 +290,9 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         Health::Up => (Severity::Info, ""),
         Health::Slow if backend.failing => (
             Severity::Critical,
-            "It answers, and takes hardly any mail: look at its filters, its store and its disk. The mail \
-             waits and is tried more and more seldom; as soon as it takes some, all follow. To try \
-             now, when it is mended: tideover queue retry --backend NAME",
+            "It answers, and takes hardly any mail: look at its filters, its store and its disk. \
+             The mail waits and is tried more and more seldom; as soon as it takes some, all \
+             follow. To try now, when it is mended: tideover queue retry --backend NAME",
         ),
         Health::Slow => (
             Severity::Warning,

@@ -157,7 +157,7 @@ struct Refused {
 /// Intervals in which there was no mail that could be tried: then it is asked without.
 const WITHOUT_MAIL: u32 = 3;
 
-/// A backend that accepted mail so many intervals ago does not refuse everybody: spam comes in rows.
+/// A backend that accepted mail so many intervals ago does not refuse all: spam comes in rows.
 const CALM_INTERVALS: u32 = 6;
 /// The longest time in which that counts, whatever the interval.
 const CALM_AT_MOST: Duration = Duration::from_secs(60);

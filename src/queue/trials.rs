@@ -50,8 +50,8 @@ impl Queue {
         Some(plain(Form::Tagged))
     }
 
-    /// Is somebody whom the backend refused one of ours: is he in the directory, or did it take mail
-    /// for him lately? Of a domain in which the directory names nobody, everybody is.
+    /// Is somebody whom the backend refused one of ours: is he in the directory, or did it take
+    /// mail for him lately? Of a domain in which the directory names nobody, everybody is.
     pub(super) fn is_ours(
         &self,
         backend: &BackendId,

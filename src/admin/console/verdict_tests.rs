@@ -114,7 +114,8 @@ fn one_that_fails_all_mail_lets_nothing_flow() {
         let slow = backend("onprem", "slow", &more);
         verdict(&json!({ "backends": [slow], "queue": { "queued": 18 } })).headline
     };
-    let told = "onprem answers and takes hardly any mail since 02:14; 18 recipients wait; nothing is lost.";
+    let told = "onprem answers and takes hardly any mail since 02:14; 18 recipients wait; \
+                nothing is lost.";
     assert_eq!(slow(true), told);
     assert_eq!(slow(false), "Mail flows.");
 }
