@@ -341,8 +341,7 @@ impl Breaker {
 
     fn accepted_just_now(&self, now: Timestamp) -> bool {
         let young = (self.interval * CALM_INTERVALS).min(CALM_AT_MOST);
-        self.accepted
-            .is_some_and(|at| at <= now && now.since(at) < young)
+        self.accepted.is_some_and(|at| at.is_within(young, now))
     }
 
     /// It was rejecting in an earlier life, and nobody was accepted since.

@@ -88,9 +88,7 @@ impl ContentGuard {
     pub fn doubt(&self, now: Timestamp) -> Doubt {
         let in_a_row = self.in_a_row();
         // Where most mail is spam, ten of it between two good ones are nothing special.
-        let is_calm = self
-            .last
-            .is_some_and(|at| at <= now && now.since(at) < self.calm);
+        let is_calm = self.last.is_some_and(|at| at.is_within(self.calm, now));
         if in_a_row >= self.row && !is_calm {
             return Doubt::Backend;
         }

@@ -40,6 +40,13 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// Whether this was less than `span` before `now`. What lies in the future was not: the
+    /// clock was set back since.
+    #[must_use]
+    pub fn is_within(self, span: Duration, now: Self) -> bool {
+        self <= now && now.since(self) < span
+    }
+
     /// This moment plus `duration`, saturating.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
@@ -183,6 +190,15 @@ mod tests {
         assert_eq!(text.parse::<Timestamp>().unwrap(), moment);
         let json = serde_json::to_string(&moment).unwrap();
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+    }
+
+    #[test]
+    fn what_lies_in_the_future_is_not_lately() {
+        let at = |seconds| Timestamp::from_millis(seconds * 1000);
+        let minute = Duration::from_secs(60);
+        for (now, expected) in [(100, true), (159, true), (160, false), (99, false)] {
+            assert_eq!(at(100).is_within(minute, at(now)), expected, "{now}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::device_questions::{Asked, Somebody, settle};
+use super::device_questions::{Asked, Somebody, command, settle};
 use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::render::Page;
@@ -183,7 +183,14 @@ async fn add(teller: &Teller, args: DeviceAdd) -> Result<(), Failure> {
     let Asked { mut query, why } = settled.map_err(asked)?;
     query.dry_run = true;
     let look = Request::post("/api/devices/add", &query);
-    let answer: serde_json::Value = teller.client.ask(look).await?;
+    let looked = teller.client.ask(look).await;
+    if looked.is_err() && matches!(somebody, Somebody::Person) {
+        let again = visible(&command(&query));
+        Somebody::tell(&format!(
+            "\nto mend one answer and say it again:\n{again}\n"
+        ));
+    }
+    let answer: serde_json::Value = looked?;
     let looked: DeviceMade = read(&answer)?;
     if !is_said {
         let shown = teller.page.would_be(&looked.device, why);

@@ -132,6 +132,45 @@ pub(super) fn settle(
     Ok(Asked { query, why })
 }
 
+/// The command that says all of it, for who has to mend one answer and not to give all again.
+pub(super) fn command(query: &DeviceQuery) -> String {
+    let way = match query.way {
+        Way::Login => "--login yes",
+        Way::Internal => "--login no --auth no --internal yes",
+        Way::Listed => "--login no --auth no --internal no",
+    };
+    let mut command = format!("tideover device add {} {way}", word(&query.name));
+    let mut add = |option: &str, value: &str| {
+        command.extend([" ", option, " ", &word(value)]);
+    };
+    for (option, values) in [
+        ("--sender", &query.senders),
+        ("--network", &query.networks),
+        ("--to", &query.recipients),
+    ] {
+        for value in values {
+            add(option, value);
+        }
+    }
+    if let Some(end) = query.expires {
+        add("--expires", &end.to_string());
+    }
+    if let Some(daily) = query.daily_recipients {
+        add("--daily", &daily.to_string());
+    }
+    add("--reason", &query.reason);
+    command
+}
+
+/// As one word for a shell (POSIX.1-2024, Shell Command Language §2.2.2).
+fn word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._:/+-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 struct Questions<'a, A>(&'a mut A);
 
 /// A question, and the option that answers it.

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use super::{DeviceAdd, DeviceVerb, Until, until};
 use crate::base::Timestamp;
 use crate::cli::args::{Arguments, Verb};
-use crate::cli::device_questions::{Answers, Asked, settle};
+use crate::cli::device_questions::{Answers, Asked, command, settle};
 use crate::cli::render::Page;
 use crate::device::{DeviceState, DeviceView, RefusalView, Way};
 use crate::terminal::Palette;
@@ -110,6 +110,32 @@ fn who_can_log_in_is_asked_for_nothing_else() {
         assert_eq!(query.reason, "invoices");
         assert_eq!(why.contains("port 25"), answers[0] == "no", "{why}");
         assert!(script.complaints.is_empty());
+    }
+}
+
+#[test]
+fn who_has_to_mend_one_answer_gets_a_command_with_all_of_them() {
+    let expected = "tideover device add fax --login no --auth no --internal no \
+                    --sender @example.org --network 192.0.2.8 --network 192.0.2.9 \
+                    --to @partner.example --expires 2027-03-01T00:00:00.000Z --daily 9 \
+                    --reason 'Ann'\\''s fax; $(x)'";
+    let mut args = typed(
+        "fax --login no --auth no --internal no --sender @example.org --network 192.0.2.8 \
+         --network 192.0.2.9 --to @partner.example --expires 2027-03-01 --daily 9",
+    );
+    args.reason = Some("Ann's fax; $(x)".to_owned());
+    let (settled, _) = asked(args, &[]);
+    assert_eq!(command(&settled.unwrap().query), expected);
+    // What is in it is what was said.
+    for way in [
+        "--login yes",
+        "--login no --auth no --internal yes --network 192.0.2.7",
+    ] {
+        let said = format!("it {way} --sender @example.org --reason x");
+        let query = asked(typed(&said), &[]).0.unwrap().query;
+        let told = command(&query);
+        let again = told.strip_prefix("tideover device add ").unwrap();
+        assert_eq!(asked(typed(again), &[]).0.unwrap().query, query);
     }
 }
 

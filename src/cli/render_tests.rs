@@ -50,6 +50,27 @@ fn fits(text: &str) {
     }
 }
 
+#[test]
+fn one_that_fails_all_mail_is_as_bad_as_one_that_is_down() {
+    let page = Page {
+        palette: Palette::Colour,
+        now: NOW,
+    };
+    for (health, failing, colour) in [
+        (Health::Up, false, 32),
+        (Health::Slow, false, 33),
+        (Health::Slow, true, 31),
+        (Health::Down, false, 31),
+        (Health::Rejecting, false, 31),
+    ] {
+        let mut one = backend("onprem", health, "");
+        one.failing = failing;
+        let expected = format!("\x1b[{colour}m{}", health.as_str());
+        let text = page.backends(&[one]);
+        assert!(text.contains(&expected), "{expected}: {text}");
+    }
+}
+
 fn five_of_six() -> crate::admin::Covered {
     crate::admin::Covered {
         mailboxes: 6,

@@ -132,3 +132,40 @@ fn domains(section: &Section<'_>, key: &'static str) -> Option<At<BTreeSet<Strin
         value: domains.value.into_iter().map(|at| at.value).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+    use crate::directory::Rules;
+
+    fn read(keys: &str) -> Result<Rules, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = format!(
+            "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \"127.0.0.1:2525\"\n\
+             [backend.a]\nhosts = [\"192.0.2.1:25\"]\n[domain.\"example.org\"]\nhome = \"a\"\n\
+             [directory]\n{keys}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file).map_err(|problems| problems.to_string())?;
+        Ok(config.directory.rules)
+    }
+
+    #[test]
+    fn a_separator_is_one_sign_that_names_no_way() {
+        for (text, expected) in [("+", Some('+')), ("-", Some('-')), ("", None)] {
+            let rules = read(&format!("tag_separator = \"{text}\"")).unwrap();
+            assert_eq!(rules.tag_separator, expected);
+        }
+        for (text, expected) in [
+            ("%", "names a way to somewhere else"),
+            ("!", "names a way to somewhere else"),
+            ("@", "is no separator"),
+            ("++", "is no separator"),
+            ("a", "is no separator"),
+        ] {
+            let told = read(&format!("tag_separator = \"{text}\"")).unwrap_err();
+            assert!(told.contains(expected), "{text}: {told}");
+        }
+    }
+}

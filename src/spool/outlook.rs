@@ -92,7 +92,7 @@ impl Traffic {
     }
 
     fn is_good(&self, now: Timestamp) -> bool {
-        self.at <= now && now.since(self.at) < GOOD_FOR
+        self.at.is_within(GOOD_FOR, now)
     }
 
     /// How long `room` lasts; `newest` are the bytes that stand in the newest segment.

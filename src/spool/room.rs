@@ -32,8 +32,8 @@ impl Room {
     fn remembered(&self, now: Timestamp) -> Option<u64> {
         let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, free) = (*measured)?;
-        let is_fresh = at <= now && now.since(at) < BELIEVED;
-        is_fresh.then(|| free.saturating_sub(self.written.load(Ordering::Relaxed)))
+        at.is_within(BELIEVED, now)
+            .then(|| free.saturating_sub(self.written.load(Ordering::Relaxed)))
     }
 
     fn remember(&self, now: Timestamp, free: u64) {

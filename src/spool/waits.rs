@@ -40,8 +40,7 @@ impl Waits {
     pub(crate) fn longest(&self, now: Timestamp) -> Duration {
         let state = self.with(|state| *state);
         let present = state.since.map(|since| now.since(since));
-        let is_fresh = |at: Timestamp| at <= now && now.since(at) < BELIEVED;
-        let last = state.last.filter(|(at, _)| is_fresh(*at));
+        let last = state.last.filter(|(at, _)| at.is_within(BELIEVED, now));
         let last = last.map(|(_, waited)| waited);
         present.max(last).unwrap_or_default()
     }

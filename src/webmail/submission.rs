@@ -86,7 +86,7 @@ impl Handed {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         all.retain(|_, sent| {
             // A clock that was set back keeps nobody for longer.
-            sent.retain(|(at, _)| *at <= now && now.since(*at) < WINDOW);
+            sent.retain(|(at, _)| at.is_within(WINDOW, now));
             !sent.is_empty()
         });
         let sent = all.entry(account.to_owned()).or_default();

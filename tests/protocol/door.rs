@@ -8,8 +8,8 @@ use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::device::{Device, Devices, Logins, Way};
 use tideover::inbound::{
-    self, Bounds, CertificateRights, CurrentBounds, Denied, Options, Outgoing, Proof, Role, Server,
-    Spokesmen, Submitter, Submitters, TlsMode, TlsOnly,
+    self, Bounds, CertificateRights, CurrentBounds, Denied, Load, Options, Outgoing, Proof, Role,
+    Server, Spokesmen, Submitter, Submitters, TlsMode, TlsOnly,
 };
 use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
@@ -90,6 +90,8 @@ pub(crate) struct Door {
     pub(crate) stall: Stall,
     /// For connections from now on.
     pub(crate) bounds: CurrentBounds,
+    /// What it has to do, and for whom it has no place.
+    pub(crate) load: Load,
     /// None yet.
     pub(crate) devices: Devices,
     /// Lets the answer about `slow@example.org` come.
@@ -128,6 +130,7 @@ impl Door {
         let encapsulated = Arc::default();
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let bounds = CurrentBounds::new(settings.options.bounds.clone());
+        let load = Load::new(spool.clone(), Clock::system(), &settings.options.bounds);
         let admit: Arc<dyn Admit> = if settings.directory.is_empty() {
             Arc::new(People(Arc::clone(&gate), Arc::clone(&encapsulated)))
         } else {
@@ -140,7 +143,7 @@ impl Door {
             Some(Arc::new(Proven(tls, settings.certificate))),
             Clock::system(),
         );
-        let server = server.bounded(bounds.clone());
+        let server = server.bounded(bounds.clone()).sharing(load.clone());
         let server = server.answering(Policies::new(settings.policy));
         let server = server.submitting(Arc::new(Users::default()));
         let server = checking(server, (settings.check, settings.dmarc, settings.blocklist));
@@ -167,6 +170,7 @@ impl Door {
             fault,
             stall,
             bounds,
+            load,
             devices,
             gate,
             encapsulated,

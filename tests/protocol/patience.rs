@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tideover::inbound::Strain;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
@@ -380,5 +381,34 @@ async fn new_bounds_are_those_of_new_sessions() {
         let (reply, _) = guest.ask("RCPT TO:<bob@example.org>").await;
         assert!(reply.starts_with(expected), "{reply}");
     }
+    house.door.shutdown.stop().await;
+}
+
+/// Behind a proxy, who finds no place has not said who he is: that strangers wait is known all the
+/// same, where no place is kept for others.
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_place_behind_a_proxy_is_known_of() {
+    let mut settings = settings();
+    settings
+        .options
+        .spokesmen
+        .proxy
+        .push("198.51.100.1".parse().unwrap());
+    let bounds = &mut settings.options.bounds;
+    (bounds.connections, bounds.reserved_connections) = (2, 0);
+    let house = House::open(settings);
+    let mut inside = Vec::new();
+    for number in 1..=2 {
+        let mut guest = house.enter(PLATFORM).await;
+        let header = format!("PROXY TCP4 203.0.113.{number} 192.0.2.25 4000 25\r\n");
+        guest.0.write_all(header.as_bytes()).await.unwrap();
+        assert!(guest.hear().await.0.starts_with("220"));
+        inside.push(guest);
+    }
+    assert_eq!(house.door.load.told(), None);
+    let mut outside = house.enter(PLATFORM).await;
+    assert!(outside.hear().await.0.starts_with("421"));
+    let busy = house.door.load.told();
+    assert_eq!(busy.map(|busy| busy.strain), Some(Strain::Places));
     house.door.shutdown.stop().await;
 }

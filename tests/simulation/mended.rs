@@ -113,6 +113,30 @@ fn what_was_put_off_before_an_outage_comes_behind_it() {
     });
 }
 
+/// What waits when the program is stopped comes behind the start: what was before, nobody knows.
+#[test]
+fn what_was_put_off_before_a_start_comes_behind_it() {
+    simulate(async {
+        let site = Site::new();
+        let door = open(&site, TargetLimits::connections(CONNECTIONS));
+        says(&site, Blame::Recipient, "450 4.2.1 not now");
+        let sent = [door.send(&[ANN]).await];
+        sleep(90 * MINUTE).await;
+        // One person is no illness.
+        let health = door.router.board().health(&BackendId::new("onprem"));
+        assert!(health.is_some_and(|health| !health.failing));
+        door.stop().await;
+        site.platforms.refuse("onprem", None);
+        site.platforms.take_seen();
+        let door = open(&site, TargetLimits::connections(CONNECTIONS));
+        sleep(2 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 1)].into());
+        let told = format!("{:?}", door.spool.history(sent[0]).unwrap());
+        assert!(told.contains("Tideover was started"), "{told}");
+        door.stop().await;
+    });
+}
+
 /// One that takes a message now and then is not given everything anew each time.
 #[test]
 fn one_that_wavers_is_not_hammered() {

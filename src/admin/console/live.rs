@@ -109,8 +109,7 @@ impl Console {
         let mut shared = self.0.live.lock().await;
         let now = self.0.clock.now();
         if let Some(made) = shared.as_ref()
-            && made.at <= now
-            && now.since(made.at) < FRESH
+            && made.at.is_within(FRESH, now)
         {
             return Ok(made.html.clone());
         }

@@ -54,7 +54,7 @@ impl Detector {
 
     fn took_just_now(&self, now: Timestamp) -> bool {
         self.last_taken
-            .is_some_and(|at| at <= now && now.since(at) < limits::SLOW_DWELL)
+            .is_some_and(|at| at.is_within(limits::SLOW_DWELL, now))
     }
 
     /// Attempts in a row that failed.

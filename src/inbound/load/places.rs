@@ -21,8 +21,7 @@ impl Places {
     pub(super) fn since(&self, now: Timestamp) -> Option<Timestamp> {
         let (since, last) = self.sent_away?;
         // A clock that was set back ends it.
-        let is_so = last <= now && now.since(last) < limits::PLACES_REST;
-        is_so.then_some(since)
+        last.is_within(limits::PLACES_REST, now).then_some(since)
     }
 }
 
