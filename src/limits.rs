@@ -322,6 +322,9 @@ pub const SLOW_DWELL: Duration = Duration::from_secs(60);
 /// Attempts with mail in a row that fail at a backend whose probes are answered, or so many
 /// recipients whom it puts off. Then it is slow.
 pub const FAILING_MAIL: u32 = 5;
+/// People whose mailboxes a backend calls full, or their senders no addresses, while it takes no
+/// mail: so many are no chance, and its store is full.
+pub const FAILING_MAILBOXES: usize = 50;
 /// It is slow for at least so long after the last such attempt, unless it takes mail: longer than
 /// any wait of a recipient.
 pub const FAILING_DWELL: Duration = Duration::from_secs(2 * 3600);

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::lookup::Lookup;
 use super::name;
-use super::tags::Tags;
+use super::tags::{Tags, is_version};
 use crate::mail::{AuthResult, DmarcPolicy};
 use crate::net::DnsError;
 
@@ -178,7 +178,8 @@ async fn rules(
 /// The DNS Tree Walk, RFC 9989 §4.10: records from the name itself upwards.
 async fn walk(name: &str, lookup: &Lookup<'_>) -> Result<Vec<(String, Record)>, DnsError> {
     let asked = steps(name).into_iter().map(|step| async move {
-        let texts = lookup.texts(&format!("_dmarc.{step}"), "v=DMARC1").await;
+        let is_meant = |text: &str| is_version(text, "v=DMARC1");
+        let texts = lookup.texts(&format!("_dmarc.{step}"), is_meant).await;
         texts.map(|texts| (step, texts))
     });
     let mut records = Vec::new();

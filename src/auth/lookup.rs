@@ -74,20 +74,21 @@ impl Lookup<'_> {
         answer
     }
 
-    /// TXT records that begin with `version`, in any case; none is no error.
-    pub(super) async fn texts(&self, name: &str, version: &str) -> Result<Vec<String>, DnsError> {
+    /// TXT records that are meant for who asks; none is no error.
+    pub(super) async fn texts(
+        &self,
+        name: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, DnsError> {
         let answer = all_or_nothing(self.ask(name, RecordKind::Text).await)?;
         let text = |record| match record {
             Record::Text(text) if text.len() <= limits::AUTH_TEXT => Some(text),
             Record::Text(_) | Record::Mx(_) | Record::Address(_) | Record::Name(_) => None,
         };
-        let begins = |text: &String| {
-            let start = text.trim_start().get(..version.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(version))
-        };
         let texts = answer.into_iter().filter_map(text);
         // What is meant for others does not push it out.
-        Ok(texts.filter(begins).take(limits::AUTH_RECORDS).collect())
+        let meant = texts.filter(|text| is_meant(text));
+        Ok(meant.take(limits::AUTH_RECORDS).collect())
     }
 
     /// Addresses of the kind that `like` is of.

@@ -332,6 +332,10 @@ async fn alignment_is_of_the_organisation_unless_strict() {
         let found = verdict(zone, "<>", &letter).await;
         assert_eq!(found.policy, Some(policy), "{domain}");
     }
+    // RFC 9989 §4.7: white space may stand around each equals sign.
+    let zone = "_dmarc.sender.example TXT v = DMARC1 ;p = reject";
+    let found = verdict(zone, "<>", LETTER).await;
+    assert_eq!(found.policy, Some(DmarcPolicy::Reject));
 }
 
 /// More than one `From`, or one with something else in it, is no way around.

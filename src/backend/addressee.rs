@@ -1,10 +1,13 @@
 //! Whom mail for a backend is for, and how likely it takes it while it is rejecting.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::hash::Hash;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
 
 /// A person to whom mail goes, whichever of his addresses it names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,6 +52,24 @@ pub struct RefusedAtRcpt {
     pub sender: String,
     /// As he was named at RCPT.
     pub recipient: String,
+}
+
+/// What a backend said when it was asked for somebody without mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastAsked {
+    /// When it said so.
+    pub at: Timestamp,
+    /// For whom, as he was named at RCPT.
+    pub recipient: String,
+    /// What it said, or what stood in the way.
+    pub reply: String,
+}
+
+/// `ann@example.org at 2026-11-18T10:02:00.000Z: 550 5.1.1 unknown`.
+impl fmt::Display for LastAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.recipient, self.at, self.reply)
+    }
 }
 
 /// The last ones of many, each once. Bounded.

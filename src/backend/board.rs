@@ -17,7 +17,7 @@ use super::{
     Witness,
 };
 use crate::base::{Clock, Timestamp};
-use crate::mail::BackendId;
+use crate::mail::{BackendId, Failure};
 use crate::telemetry::names;
 
 /// The health of every backend of the config.
@@ -204,13 +204,13 @@ impl Board {
     /// A backend that answers put a recipient off (4yz, for whatever it says about him or his
     /// message). One of many is his own matter, until the backend fails all mail: then each attempt
     /// counts.
-    pub fn report_put_off(&self, backend: &BackendId, recipient: &str, what: &str) {
+    pub fn report_put_off(&self, backend: &BackendId, recipient: &str, failure: &Failure) {
         let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return;
         };
-        if entry.detector.put_off(recipient, what, now).is_some() {
+        if entry.detector.put_off(recipient, failure, now).is_some() {
             self.show(&entries, now);
         } else if entry.detector.health().failing {
             self.refresh(&entries);
@@ -358,7 +358,12 @@ mod tests {
     use super::*;
     use crate::backend::monitor::tests::backend;
     use crate::limits;
-    use crate::mail::{Blame, Failure};
+    use crate::mail::Blame;
+    use crate::smtp::Reply;
+
+    fn later(reply: &str) -> Failure {
+        Failure::replied(Blame::Recipient, Reply::parse(&[reply]).unwrap())
+    }
 
     fn bad(what: &str) -> Signal {
         Signal::Bad(Failure::without_reply(Blame::Backend, what))
@@ -409,15 +414,15 @@ mod tests {
         let board = Board::new(&[backend("onprem")], Clock::system());
         let health = || board.health(&onprem).unwrap().health;
         for _ in 0..20 {
-            board.report_put_off(&onprem, "ann@example.org", "452 4.2.2 full");
+            board.report_put_off(&onprem, "ann@example.org", &later("450 4.2.1 full"));
         }
         for name in ["b", "c", "d"] {
-            board.report_put_off(&onprem, name, "450 4.2.1 not now");
+            board.report_put_off(&onprem, name, &later("450 4.2.1 not now"));
         }
         assert_eq!(health(), Health::Up);
-        board.report_put_off(&onprem, "e", "450 4.2.1 not now");
+        board.report_put_off(&onprem, "e", &later("450 4.2.1 not now"));
         assert_eq!(health(), Health::Slow);
-        board.report_put_off(&onprem, "k", "450 4.2.1 later");
+        board.report_put_off(&onprem, "k", &later("450 4.2.1 later"));
         let reason = board.health(&onprem).unwrap().reason;
         assert!(reason.ends_with("failed: 450 4.2.1 later"), "{reason}");
         for _ in 0..limits::FAILING_MAIL {
@@ -436,14 +441,14 @@ mod tests {
         let reason = || board.health(&onprem).unwrap().reason;
         board.report_probe(&onprem, Signal::Good);
         for name in ["a", "b", "c", "a", "b", "c"] {
-            board.report_put_off(&onprem, name, "450 4.2.1 not now");
+            board.report_put_off(&onprem, name, &later("450 4.2.1 not now"));
         }
         for _ in 0..2 {
             board.report(&onprem, bad("cut at the end"));
         }
         assert!(reason().contains("but 5 attempts"), "{}", reason());
         for _ in 0..20 {
-            board.report_put_off(&onprem, "a", "450 4.2.1 not now");
+            board.report_put_off(&onprem, "a", &later("450 4.2.1 not now"));
         }
         assert!(reason().contains("but 25 attempts"), "{}", reason());
     }

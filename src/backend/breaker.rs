@@ -9,11 +9,10 @@
 //! left of what was refused.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use super::addressee::Lately;
-use super::{Addressee, Form, Prospect, RefusedAtRcpt};
+use super::{Addressee, Form, LastAsked, Prospect, RefusedAtRcpt};
 use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey};
 
@@ -129,28 +128,11 @@ pub struct Breaker {
     asked: Option<LastAsked>,
 }
 
-/// What a backend said when it was asked for somebody without mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastAsked {
-    /// When it said so.
-    pub at: Timestamp,
-    /// For whom, as he was named at RCPT.
-    pub recipient: String,
-    /// What it said, or what stood in the way.
-    pub reply: String,
-}
-
-/// `ann@example.org at 2026-11-18T10:02:00.000Z: 550 5.1.1 unknown`.
-impl fmt::Display for LastAsked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: {}", self.recipient, self.at, self.reply)
-    }
-}
-
 #[derive(Debug, Clone)]
 struct Refused {
     at: Timestamp,
     case: CaseId,
+    ground: Ground,
     person: String,
 }
 
@@ -280,23 +262,32 @@ impl Breaker {
         self.refusals.push_back(Refused {
             at: now,
             case: id,
+            ground,
             person: person.to_owned(),
         });
         if self.refusals.len() > REMEMBERED {
             self.refusals.pop_front();
         }
         let alike = self.refusals.iter().filter(|old| old.case == id).count();
-        // One who sends much that nobody wants writes to five people in a second.
-        let is_doubtful = match ground {
-            Ground::Recipient => false,
-            Ground::Sender => alike < self.recipients * MANY,
-            Ground::Unnamed => true,
-        };
-        if alike < self.recipients || is_doubtful && self.accepted_just_now(now) {
+        if !self.are_enough(id, alike, now) {
             return false;
         }
         let reason = format!("{alike} recipients were refused alike");
         self.open(case, &reason, now)
+    }
+
+    /// Are so many refused alike no chance? One who sends much that nobody wants writes to five
+    /// people in a second.
+    fn are_enough(&self, case: CaseId, alike: usize, now: Timestamp) -> bool {
+        if !self.accepted_just_now(now) {
+            return alike >= self.recipients;
+        }
+        let refused = |ground: Ground| {
+            let of = |old: &&Refused| old.case == case && old.ground == ground;
+            self.refusals.iter().filter(of).count()
+        };
+        let named = refused(Ground::Recipient);
+        named >= self.recipients || named + refused(Ground::Sender) >= self.recipients * MANY
     }
 
     /// It is to blame for what it refuses. `true`: it was not rejecting till now.

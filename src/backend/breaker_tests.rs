@@ -312,6 +312,23 @@ fn a_sender_whom_nobody_wants_makes_no_backend_rejecting_that_takes_other_mail()
             .map(|number: u32| breaker.refused((&denied, ground), &number.to_string(), at(101)));
         assert_eq!(opened.last(), Some(expected), "{ground:?}");
     }
+    // Nor do they count when one is refused whom everybody knows.
+    let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+    breaker.accepted(at(100));
+    let mut refuse = |ground, name: String| breaker.refused((&denied, ground), &name, at(101));
+    for number in 0..60 {
+        assert!(!refuse(Ground::Unnamed, format!("nobody{number}")));
+    }
+    for number in 0..45 {
+        assert!(!refuse(Ground::Sender, format!("one{number}")));
+    }
+    for number in 0..4 {
+        assert!(
+            !refuse(Ground::Recipient, format!("we{number}")),
+            "{number}"
+        );
+    }
+    assert!(refuse(Ground::Sender, "another".to_owned()), "fifty");
     // Nothing was accepted yet.
     let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
     let ground = Ground::Sender;

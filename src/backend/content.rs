@@ -20,6 +20,10 @@ const ALIBI: Duration = Duration::from_secs(3600);
 /// Where most mail is spam, a row without a good one between says little for so many probe
 /// intervals: what is refused meanwhile is tried again by itself.
 const CALM_INTERVALS: u32 = 60;
+/// So many such rows in one are no chance any more …
+const CERTAIN: usize = 6;
+/// … behind this part of that time.
+const PARTS_OF_CALM: u32 = 5;
 /// The longest time in which that counts, whatever the interval.
 const CALM_AT_MOST: Duration = Duration::from_secs(600);
 
@@ -89,7 +93,12 @@ impl ContentGuard {
         let in_a_row = self.in_a_row();
         // Where most mail is spam, ten of it between two good ones are nothing special.
         let is_calm = self.last.is_some_and(|at| at.is_within(self.calm, now));
-        if in_a_row >= self.row && !is_calm {
+        // So many are, behind a part of that time.
+        let is_long = !self
+            .last
+            .is_some_and(|at| at.is_within(self.calm / PARTS_OF_CALM, now));
+        let certain = (self.row * CERTAIN).min(limits::CONTENT_SENDERS);
+        if in_a_row >= self.row && (!is_calm || is_long && in_a_row >= certain) {
             return Doubt::Backend;
         }
         // A clock that was set back makes an acceptance no older.
@@ -197,6 +206,22 @@ mod tests {
             ("abcde", Backend),
         ] {
             assert_eq!(play(script, 60), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn a_filter_gone_mad_is_found_out_before_the_calm_is_over() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        // One a second; how many are refused until it is to blame.
+        for (calm, expected) in [(0, 5), (60, 30), (300, 60), (600, 120)] {
+            let mut guard = ContentGuard::new(5, Duration::from_secs(calm));
+            guard.accept("good", at(100));
+            let mut seconds = 1..1000;
+            let found = seconds.find(|second| {
+                guard.refuse(&second.to_string(), at(100 + second));
+                guard.doubt(at(100 + second)) == Doubt::Backend
+            });
+            assert_eq!(found, Some(expected), "{calm}");
         }
     }
 

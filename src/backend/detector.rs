@@ -12,11 +12,12 @@
 //! slow: [`failing`].
 
 mod failing;
+mod put_off;
 mod recall;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use self::put_off::PutOff;
 use super::{BackendHealth, Health, ProbeOptions, Signal, Witness, asks_to_slow_down};
 use crate::base::Timestamp;
 use crate::limits;
@@ -35,9 +36,11 @@ pub struct Detector {
     /// So many of them before it rose last: they failed because it was down.
     in_outage: u32,
     /// Whom it put off since it took mail, or was down.
-    put_off: BTreeSet<String>,
+    put_off: PutOff,
     /// Messages that it took since, in a row, while it is said to fail all mail.
     taken: u32,
+    /// It put somebody off since then, which does not count yet.
+    excused: bool,
     /// When it took mail last.
     last_taken: Option<Timestamp>,
     /// The last probe was answered.
@@ -70,7 +73,8 @@ impl Detector {
             calm: 0,
             failing: 0,
             in_outage: 0,
-            put_off: BTreeSet::new(),
+            put_off: PutOff::default(),
+            excused: false,
             taken: 0,
             last_taken: None,
             answered: false,
@@ -124,8 +128,7 @@ impl Detector {
                 self.calm = 0;
                 self.asked = Some((now, self.asker(witness)));
                 if self.health.health == Health::Slow {
-                    self.health.reason = self.slow_reason(&failure.what, now);
-                    return None;
+                    return self.asks_again(&failure.what, witness, now);
                 }
                 Some(self.change(Health::Slow, failure.what.clone(), now))
             }
@@ -179,21 +182,12 @@ impl Detector {
         let dwell = match witness {
             Witness::Probe => self.dwell,
             // The next attempt may be an hour away.
-            Witness::Traffic if self.health.failing && self.taken == 0 => limits::FAILING_DWELL,
+            Witness::Traffic if self.health.failing && !self.is_watched(now) => {
+                limits::FAILING_DWELL
+            }
             Witness::Traffic => self.dwell.max(limits::SLOW_DWELL),
         };
         now.since(asked) >= dwell
-    }
-
-    /// It is never down for asking for less: nothing else would tell that it takes nothing.
-    fn slow_reason(&self, what: &str, now: Timestamp) -> String {
-        let since = self.last_good.unwrap_or(self.health.since);
-        let since = since.max(self.health.since).min(now);
-        if now.since(since) < limits::SLOW_WITHOUT_SUCCESS {
-            return what.to_owned();
-        }
-        let since = since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
-        format!("it has taken nothing since {since}: {what}")
     }
 
     fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
@@ -224,6 +218,10 @@ mod tests {
 
     pub(super) fn bad(what: &str) -> Signal {
         Signal::Bad(Failure::without_reply(Blame::Backend, what))
+    }
+
+    pub(super) fn later(reply: &str) -> Failure {
+        Failure::replied(Blame::Recipient, Reply::parse(&[reply]).unwrap())
     }
 
     pub(super) fn detector() -> Detector {
@@ -288,8 +286,9 @@ mod tests {
     }
 
     /// `s`, `+` and `-` are probes, `S`, `M`, `F` and `P` is mail: asked for less, taken, failed,
-    /// put off; a digit lets that many times ten seconds pass. The health after each signal: `U`,
-    /// `S` or `D`.
+    /// put off. `p` puts off the last one again, `T` somebody because the platform has trouble, `O`
+    /// one who has himself to blame. A digit lets that many times ten seconds pass. The health
+    /// after each signal: `U`, `S` or `D`.
     pub(super) fn play_slow(script: &str) -> String {
         let mut detector = detector();
         let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
@@ -307,9 +306,15 @@ mod tests {
                     detector.took_mail(now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
-                'P' => {
-                    people += 1;
-                    detector.put_off(&people.to_string(), "450 4.2.1 not now", now);
+                'P' | 'p' | 'T' | 'O' => {
+                    let (reply, is_new) = match step {
+                        'p' => ("450 4.2.1 not now", false),
+                        'T' => ("451 4.3.0 the store is away", true),
+                        'O' => ("452 4.2.2 his mailbox is full", true),
+                        _ => ("450 4.2.1 not now", true),
+                    };
+                    people += i32::from(is_new);
+                    detector.put_off(&people.to_string(), &later(reply), now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
                 'F' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),

@@ -230,7 +230,9 @@ async fn failing_is_so_over_a_start_until_mail_is_taken() {
             let busy = Failure::replied(Blame::Backend, reply);
             board.report_probe(&onprem(), Signal::Bad(busy));
             for name in ["a", "b", "c", "d", "e"] {
-                board.report_put_off(&onprem(), name, "450 4.2.1 not now");
+                let reply = Reply::parse(&["450 4.2.1 not now"]).unwrap();
+                let failure = Failure::replied(Blame::Recipient, reply);
+                board.report_put_off(&onprem(), name, &failure);
             }
             let failing = board.history(&onprem()).into_iter().map(|one| one.failing);
             assert_eq!(failing.collect::<Vec<_>>(), [false, true]);

@@ -17,9 +17,9 @@ mod options;
 mod rejecting;
 mod showing;
 
-pub use addressee::{Addressee, Form, Prospect, RefusedAtRcpt};
+pub use addressee::{Addressee, Form, LastAsked, Prospect, RefusedAtRcpt};
 pub use board::{Board, Evidence, Healths, HostResult};
-pub use breaker::{Breaker, End, Ground, LastAsked, Rejecting, RejectingOptions};
+pub use breaker::{Breaker, End, Ground, Rejecting, RejectingOptions};
 pub use content::{ContentGuard, Doubt};
 pub use detector::Detector;
 pub use health::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};

@@ -42,7 +42,7 @@ pub(crate) enum KeyVerb {
         /// Its selector
         selector: String,
     },
-    /// Sign no more with it from the next reload on; its record stays published for a week
+    /// Sign no more with it from the next reload on; its record stays published as `key show` says
     Retire {
         /// Its domain
         domain: String,
@@ -167,7 +167,8 @@ fn told(key: &KeyView) -> String {
         "it signs from the next `tideover reload` on"
     } else {
         "it signs no more from the next `tideover reload` on; take the record out of the DNS when \
-         a week has gone by"
+         a week has gone by, or, if it is the one of auth.seal, when nothing is kept any more that \
+         it sealed (spool.retain): mail that was held or is replayed has that seal"
     };
     let (name, record) = (visible(&key.name), visible(&key.record));
     format!("{name}  TXT  \"{record}\"\n\n{next}\n")

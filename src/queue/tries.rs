@@ -158,7 +158,7 @@ impl Queue {
             None => recipient.address.key(),
         };
         if !failure.is_permanent() && failure.blame != Blame::Backend {
-            board.report_put_off(backend, &who, &failure.what);
+            board.report_put_off(backend, &who, failure);
         }
         let case = CaseKey::of(backend, failure);
         if is_refused_content(failure) {

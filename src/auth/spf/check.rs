@@ -75,9 +75,9 @@ impl Walk<'_> {
     /// The result for the record of one domain. Boxed: includes go around.
     fn host(&mut self, domain: String) -> Boxed<'_, Result<AuthResult, End>> {
         Box::pin(async move {
-            let texts = self.lookup.texts(&domain, "v=spf1").await;
+            let texts = self.lookup.texts(&domain, is_record).await;
             let texts = texts.map_err(temporary)?;
-            let mut records = texts.iter().filter(|text| is_record(text));
+            let mut records = texts.iter();
             // RFC 7208 §4.5.
             let record = match (records.next(), records.next()) {
                 (None, _) => return Ok(AuthResult::None),

@@ -2,9 +2,11 @@
 //! filter that crashes behind the final dot. It is not down, as probes show, and it is not well.
 
 use super::Detector;
+use super::put_off::{Matter, PutOff};
 use crate::backend::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};
 use crate::base::Timestamp;
 use crate::limits;
+use crate::mail::Failure;
 
 impl Detector {
     /// It took a message: whatever failed before is the messages' own matter. One that failed all
@@ -12,13 +14,14 @@ impl Detector {
     /// that is over now.
     pub fn took_mail(&mut self, now: Timestamp) -> bool {
         self.forget_failures();
-        self.put_off.clear();
+        self.put_off = PutOff::default();
         self.last_taken = Some(now);
         if !self.health.failing {
             return false;
         }
         self.taken = self.taken.saturating_add(1);
         if self.taken == 1 {
+            self.excused = false;
             self.asked = Some((now, Witness::Traffic));
         }
         self.health.failing = self.taken < limits::FAILING_MAIL;
@@ -26,22 +29,31 @@ impl Detector {
         !self.health.failing
     }
 
-    /// Its answer put a recipient off. One of many is his own matter, until it fails all mail: then
-    /// each attempt counts. The new health, when it is another one now.
+    /// Its answer put a recipient off (4yz). One of many is his own matter, until it fails all
+    /// mail: then each attempt counts. The new health, when it is another one now.
     pub fn put_off(
         &mut self,
         recipient: &str,
-        what: &str,
+        failure: &Failure,
         now: Timestamp,
     ) -> Option<&BackendHealth> {
-        // Who puts off what nobody wants, and takes other mail beside it, is well.
-        if !self.health.health.takes_mail() || self.health.failing && self.took_just_now(now) {
+        if !self.health.health.takes_mail() {
             return None;
         }
-        if self.health.failing {
-            self.failing = self.failing.saturating_add(1);
-        } else if !self.put_off.insert(recipient.to_owned()) {
-            return None;
+        let matter = Matter::of(failure);
+        // Who puts off what nobody wants, and takes other mail beside it, is well.
+        if self.took_just_now(now) && matter != Matter::System {
+            self.excused = true;
+            if self.health.failing {
+                return None;
+            }
+        }
+        match matter {
+            Matter::Own if self.health.failing => return None,
+            Matter::System | Matter::Unclear if self.health.failing => {
+                self.failing = self.failing.saturating_add(1);
+            }
+            Matter::Own | Matter::System | Matter::Unclear => self.put_off.note(recipient, matter),
         }
         // What failed because it was down says nothing about one that answers, and puts somebody
         // off.
@@ -49,7 +61,7 @@ impl Detector {
         if !self.health.failing && since < limits::FAILING_MAIL {
             return None;
         }
-        self.fails(what, now)
+        self.fails(&failure.what, now)
     }
 
     fn took_just_now(&self, now: Timestamp) -> bool {
@@ -59,11 +71,50 @@ impl Detector {
 
     /// Attempts in a row that failed.
     fn attempts(&self, now: Timestamp) -> u32 {
-        if self.took_just_now(now) {
-            return self.failing;
-        }
-        let put_off = u32::try_from(self.put_off.len()).unwrap_or(u32::MAX);
+        let put_off = if self.took_just_now(now) {
+            self.put_off.by_the_system()
+        } else {
+            self.put_off.people()
+        };
         self.failing.saturating_add(put_off)
+    }
+
+    /// It took mail since it failed all, and is watched: if it only puts off what comes behind, it
+    /// is watched no more.
+    pub(super) fn is_watched(&mut self, now: Timestamp) -> bool {
+        if self.taken > 0 && self.excused && !self.took_just_now(now) {
+            self.taken = 0;
+            "it answers, takes some mail and puts off the rest".clone_into(&mut self.health.reason);
+        }
+        self.taken > 0
+    }
+
+    /// It is slow, and asks for less again. It is never down for that: nothing else would tell that
+    /// it takes nothing. One that takes no mail for long fails it, in whatever words.
+    pub(super) fn asks_again(
+        &mut self,
+        what: &str,
+        witness: Witness,
+        now: Timestamp,
+    ) -> Option<&BackendHealth> {
+        let last = match witness {
+            Witness::Probe => self.last_good,
+            Witness::Traffic => self.last_taken,
+        };
+        let since = last.unwrap_or(self.health.since);
+        let since = since.max(self.health.since).min(now);
+        if now.since(since) < limits::SLOW_WITHOUT_SUCCESS {
+            what.clone_into(&mut self.health.reason);
+            return None;
+        }
+        let moment = since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
+        self.health.reason = format!("it has taken nothing since {moment}: {what}");
+        if self.health.failing || matches!(witness, Witness::Probe) {
+            return None;
+        }
+        self.taken = 0;
+        self.health.failing = true;
+        Some(&self.health)
     }
 
     /// Mail that it asks to come slower does not fail; a probe that is asked so is answered.
@@ -132,7 +183,7 @@ impl Detector {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{bad, detector, play_slow};
+    use super::super::tests::{bad, detector, later, play_slow};
     use super::*;
 
     #[test]
@@ -150,6 +201,23 @@ mod tests {
             ("MPPPPPPPF", "UUUUUUUUU"),
             ("MPPPPP6P", "UUUUUUS"),
             ("PPPPPMPP1MPP1MPP1MPP1MPP6+", "UUUUSSSSSSSSSSSSSSSSU"),
+            // Who was put off meanwhile counts when he is put off again, and nothing else was taken.
+            ("MPPPPPp6p", "UUUUUUUS"),
+            ("MPPPP6p", "UUUUUU"),
+            // What the platform says of itself is no sender's fault.
+            ("MTTTTT", "UUUUUS"),
+            ("MTTTTMTTTT", "UUUUUUUUUU"),
+            ("TTTTTMTTT6+", "UUUUSSSSSS"),
+            // It takes one, and puts all others off: that is no end, when a minute has shown it.
+            ("PPPPPMPPP6+", "UUUUSSSSSS"),
+            ("PPPPPM6+", "UUUUSSU"),
+            ("PPPPPMPPP5M1+", "UUUUSSSSSSU"),
+            ("PPPPPMPPP6+1MPPP6+", "UUUUSSSSSSSSSSS"),
+            // What is his own, or his sender's, says little of the platform.
+            ("OOOOOO6OOOOOO", "UUUUUUUUUUUU"),
+            ("OOOOPPPP", "UUUUUUUU"),
+            ("OOOOPPPPP", "UUUUUUUUS"),
+            ("PPPPPOO9O", "UUUUSSSS"),
             // What failed in a short outage says nothing against who is put off behind it.
             ("+FFFFFFF1+++P", "UUUDDDDDDUUU"),
             ("+PPPP---1+++P", "UUUUUUUDDUUU"),
@@ -177,15 +245,61 @@ mod tests {
         }
     }
 
+    /// A full store says so to everybody, mailbox for mailbox.
+    #[test]
+    fn so_many_full_mailboxes_are_no_chance() {
+        let script = "O".repeat(49) + "6OO";
+        let healths = play_slow(&script);
+        assert_eq!(healths, "U".repeat(49) + "SS");
+        let taken = format!("{}M6O", "O".repeat(49));
+        assert!(play_slow(&taken).ends_with("UUU"));
+    }
+
+    #[test]
+    fn one_that_asks_for_less_and_takes_no_mail_for_long_fails_it() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let full = Signal::Bad(later("452 4.3.1 Insufficient system storage"));
+        let mut detector = detector();
+        detector.took_mail(at(1));
+        for second in (10..=620).step_by(10) {
+            // That it answers says nothing of that.
+            detector.signal(&Signal::Good, Witness::Probe, at(second));
+            let told = detector
+                .signal(&full, Witness::Traffic, at(second))
+                .is_some();
+            // It is slow at once, and for that reason only; and later that is no reason.
+            assert_eq!(told, [10, 610].contains(&second), "{second}");
+            let health = detector.health();
+            assert_eq!(health.failing, second >= 610, "{second}");
+            assert_eq!(health.health, Health::Slow);
+        }
+        let expected = "it has taken nothing since 1970-01-01 00:00 UTC: 452 4.3.1";
+        let reason = &detector.health().reason;
+        assert!(reason.starts_with(expected), "{reason}");
+        // One taken now and then is enough.
+        for _ in 0..limits::FAILING_MAIL {
+            detector.took_mail(at(700));
+        }
+        for second in (710..1290).step_by(10) {
+            detector.signal(&full, Witness::Traffic, at(second));
+            assert!(!detector.health().failing);
+        }
+        detector.took_mail(at(1290));
+        detector.signal(&full, Witness::Traffic, at(1400));
+        assert!(!detector.health().failing);
+    }
+
     #[test]
     fn that_it_fails_is_said_until_it_takes_mail() {
         let at = Timestamp::from_millis(1000);
         let mut detector = detector();
         detector.signal(&Signal::Good, Witness::Probe, at);
         for name in ["a", "b", "c", "d", "d"] {
-            assert!(detector.put_off(name, "450 4.2.1 not now", at).is_none());
+            let later = later("450 4.2.1 not now");
+            assert!(detector.put_off(name, &later, at).is_none());
         }
-        let health = detector.put_off("e", "450 4.2.1 not now", at).unwrap();
+        let health = detector.put_off("e", &later("450 4.2.1 not now"), at);
+        let health = health.unwrap();
         assert!(health.failing && health.health == Health::Slow);
         detector.signal(&bad("cut"), Witness::Traffic, at);
         let reason = &detector.health().reason;
