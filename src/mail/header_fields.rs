@@ -1,6 +1,7 @@
 //! The fields of a header section where they stand, and a body that goes without some of them.
 //! Nothing is interpreted here, and nothing is copied that stays.
 
+use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,6 +49,19 @@ pub fn header_fields(header: &[u8]) -> impl Iterator<Item = FieldPlace<'_>> {
             }
         }
     })
+}
+
+/// A header section without what is no field, for a reader that takes more for one: to it `F rom`
+/// (RFC 5322 §2.2: no name) is the author, about whom nobody else has asked.
+pub(super) fn fields_only(header: &[u8]) -> Cow<'_, [u8]> {
+    let lengths = header_fields(header).map(|field| field.range.len());
+    let length: usize = lengths.sum();
+    if matches!(header.get(length..), Some(b"" | b"\r\n")) {
+        return Cow::Borrowed(header);
+    }
+    let fields = header_fields(header).filter_map(|field| header.get(field.range));
+    let fields: Vec<&[u8]> = fields.chain([b"\r\n".as_slice()]).collect();
+    Cow::Owned(fields.concat())
 }
 
 /// Where the header section ends: behind its empty line, or at the end of what there is.

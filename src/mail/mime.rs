@@ -12,6 +12,7 @@ use mail_parser::{
 use super::boundaries::delimited;
 use super::charset;
 use super::header::{mended, turns_text};
+use super::header_fields::fields_only;
 use crate::base::Timestamp;
 
 /// Parts of one message that are looked at; the rest is only in its source.
@@ -208,14 +209,20 @@ impl ParsedMessage {
     }
 }
 
-/// The header of a part, when the parser could not read it as it stands.
+/// The header of a part, when the parser could not read it as it stands, or would read more in it
+/// than there is.
 fn mended_header(part: &MessagePart<'_>, raw: &[u8]) -> Option<Vec<u8>> {
     let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
     let header = raw.get(place(part.raw_header_offset())..place(part.raw_body_offset()))?;
-    match mended(header) {
+    let fields = fields_only(header);
+    let mended = match mended(&fields) {
         Cow::Owned(mended) => Some(mended),
         Cow::Borrowed(_) => None,
-    }
+    };
+    mended.or(match fields {
+        Cow::Owned(fields) => Some(fields),
+        Cow::Borrowed(_) => None,
+    })
 }
 
 /// Does a message have attachments, as far as its beginning tells? For the mark in lists: cheap,

@@ -138,6 +138,26 @@ fn eight_bit_headers_are_read() {
 }
 
 /// What is attached comes out bit by bit as it went in, whatever charset it says it has.
+/// What is no field to who checks the author is none to who shows him.
+#[test]
+fn what_is_no_field_names_nobody() {
+    for odd in ["F rom", "\x0cFrom", "\rFrom", "From b", "Fr\0om"] {
+        let message = parse(&format!(
+            "From: ann@b.example\nSubject: a\n{odd}: ceo@example.org\nSub ject: b\nTo: c@d.example\n\
+             Authentication -Results: mx.example.org; dmarc=pass\n\nHello\n"
+        ));
+        let from: Vec<&str> = message
+            .from
+            .iter()
+            .map(|one| one.address.as_str())
+            .collect();
+        assert_eq!(from, ["ann@b.example"], "{odd:?}");
+        assert_eq!(message.subject.as_deref(), Some("a"));
+        assert_eq!(message.to.len(), 1);
+        assert_eq!(message.plain, [TextPart::Plain("Hello\r\n".into())]);
+    }
+}
+
 #[test]
 fn files_of_text_are_not_changed() {
     let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n\

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use mail_parser::{HeaderName, MessageParser};
 
 use super::header::mended;
+use super::header_fields::fields_only;
 use super::mime::{clean, is_message_id, references};
 
 /// Message-IDs that a message may point back to: the first and the newest.
@@ -41,7 +42,8 @@ impl Ties {
                 .header_text(HeaderName::Subject);
             let end = memchr::memmem::find(beginning, b"\r\n\r\n");
             let header = end.and_then(|end| beginning.get(..end + 4));
-            let header = mended(header.unwrap_or(beginning));
+            let fields = fields_only(header.unwrap_or(beginning));
+            let header = mended(&fields);
             let message = parser.parse_headers(&header)?;
             let mut references = references(&message);
             if references.len() > KEPT {
