@@ -373,9 +373,12 @@ impl Queue {
         };
         let new = self.lane_of(&recipient.address);
         let moved = match spool.state(id, number) {
-            Ok(Some(RecipientState::Queued { lane, .. })) if lane != new => {
+            Ok(Some(state)) if is_in_another(&state, &new) => {
                 let event = RecipientEvent::Rerouted { lane: new.clone() };
-                let moved = spool.record(id, vec![number], event).await;
+                let mut moved = spool.record(id, vec![number], event).await;
+                if let (Ok(()), Some(event)) = (&moved, self.due_elsewhere(&state)) {
+                    moved = spool.record(id, vec![number], event).await;
+                }
                 self.marks().clear_lane(&new);
                 moved
             }
@@ -400,6 +403,10 @@ impl Queue {
     pub fn loaded(&self) -> usize {
         self.state().busy()
     }
+}
+
+fn is_in_another(state: &RecipientState, present: &str) -> bool {
+    matches!(state, RecipientState::Queued { lane, .. } if lane != present)
 }
 
 const _: () = assert!(PAGE <= limits::READY_WINDOW, "a page fits into a window");

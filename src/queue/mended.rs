@@ -20,7 +20,7 @@ use crate::route::Candidate;
 use crate::spool::{Due, SpoolError};
 
 /// Who brings mail forward.
-const ACTOR: &str = "tideover";
+pub(super) const ACTOR: &str = "tideover";
 /// Least time between the first two times at one backend.
 const APART: Duration = Duration::from_secs(5 * 60);
 /// Most time between two: by then who was put off is due by himself.

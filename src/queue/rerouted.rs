@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::Queue;
+use super::mended::ACTOR;
+use crate::mail::{RecipientEvent, RecipientState};
 use crate::spool::SpoolError;
 
 /// Mail whose recipients were given lanes before homes changed has come in by then: from RCPT to
@@ -84,6 +86,29 @@ impl Queue {
             let spool = &self.0.parts.spool;
             tell(spool.put_fact(ROOM, KEY, Some(homes.into())).await);
         }
+    }
+}
+
+impl Queue {
+    /// What the old next hop said is nothing to wait for at the new one: whoever was put off there
+    /// is due. Who waits for his turn waits on.
+    pub(super) fn due_elsewhere(&self, before: &RecipientState) -> Option<RecipientEvent> {
+        let now = self.0.parts.clock.now();
+        let RecipientState::Queued {
+            due,
+            last: Some(_),
+            paced: false,
+            ..
+        } = before
+        else {
+            return None;
+        };
+        (*due > now).then(|| RecipientEvent::Released {
+            actor: ACTOR.to_owned(),
+            due: now,
+            reason: "it goes another way now".to_owned(),
+            past_holds: false,
+        })
     }
 }
 

@@ -181,3 +181,26 @@ fn who_gets_a_new_home_during_an_attempt_follows_when_it_is_deferred() {
         door.stop().await;
     });
 }
+
+/// Who was put off by his old home is due at the new one, and not when the old one had said.
+#[test]
+fn who_was_put_off_by_the_old_home_is_due_at_the_new_one() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let busy = Reply::parse(&["451 4.3.0 Temporary trouble"]).unwrap();
+        let busy = Failure::replied(Blame::Recipient, busy);
+        site.platforms.refuse("onprem", Some(busy));
+        let sent = [door.send(&[ANN]).await];
+        sleep(90 * MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["onprem"]);
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.look_anew();
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 1)].into());
+        assert_eq!(site.places(sent[0], 0), ["cloud"]);
+        let told = format!("{:?}", door.spool.history(sent[0]).unwrap());
+        assert!(told.contains("it goes another way now"), "{told}");
+        door.stop().await;
+    });
+}
