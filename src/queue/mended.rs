@@ -389,8 +389,8 @@ mod tests {
         }
     }
 
-    /// What waited for a platform that took no mail since the start comes because it takes some now:
-    /// the start may have been days ago.
+    /// What waited for a platform that took no mail since the start comes because it takes some
+    /// now: the start may have been days ago.
     #[test]
     fn a_start_is_the_reason_only_at_once() {
         let held = BackendHealth {
