@@ -162,7 +162,7 @@ impl Queue {
 
     /// Hears what became of recipients; the first one of a case decides about the others.
     pub(super) async fn tried(&self, id: SpoolId, numbers: &[u16], event: &RecipientEvent) {
-        self.tries().end(id, numbers);
+        self.end_trials(id, numbers);
         for &number in numbers {
             let Some(case) = self.tries().cases.get(&(id, number)).copied() else {
                 continue;

@@ -29,7 +29,8 @@ const APART_AT_MOST: Duration = Duration::from_secs(60 * 60);
 const SOON: Duration = Duration::from_secs(15);
 /// An attempt that is so far in the future was made before the clock was set back.
 const SET_BACK: Duration = Duration::from_secs(60);
-/// Attempts that count of one who may have got the mail: beyond, it keeps its time.
+/// Attempts that count, of whatever end, of one who may have got the mail with the last of them:
+/// beyond, it keeps its time.
 const COPIES: u32 = 3;
 /// Recipients that are looked at in one page.
 const PAGE: usize = 200;
@@ -50,6 +51,8 @@ enum Step {
 enum Since {
     /// The start: what was before, nobody knows.
     Start,
+    /// The start, and it took no mail then: somebody held it, or it was rejecting.
+    Pause,
     /// It failed all mail, or was down.
     Illness,
 }
@@ -59,7 +62,7 @@ impl Since {
     fn reason(self, backend: &BackendId) -> String {
         match self {
             Self::Start => "Tideover was started".to_owned(),
-            Self::Illness => format!("{backend} takes mail again"),
+            Self::Pause | Self::Illness => format!("{backend} takes mail again"),
         }
     }
 }
@@ -98,6 +101,8 @@ impl Course {
     fn note(&mut self, health: &BackendHealth) {
         if health.failing || health.health == Health::Down {
             self.ill = Some(Since::Illness);
+        } else if self.ill == Some(Since::Start) && !health.takes_mail() {
+            self.ill = Some(Since::Pause);
         }
     }
 
@@ -108,7 +113,7 @@ impl Course {
                 self.ill.get_or_insert(since);
             }
             // A start is no illness: what begins behind it is the first one.
-            (Brought::All, Since::Start) => self.brought = None,
+            (Brought::All, Since::Start | Since::Pause) => self.brought = None,
             (Brought::All, Since::Illness) => {}
         }
     }
@@ -149,7 +154,7 @@ fn was_put_off(state: &RecipientState, of: &str, (begun, now): (Timestamp, Times
     else {
         return false;
     };
-    // Each time may be one copy more.
+    // Each time may have been one copy more.
     if failure.uncertain && *attempts > COPIES {
         return false;
     }
@@ -305,6 +310,7 @@ async fn watching(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::{Override, Wish};
     use crate::mail::{Failure, RecipientEvent};
     use crate::smtp::Reply;
 
@@ -380,6 +386,39 @@ mod tests {
             (9003, &up, Step::Wait(298 * SECOND)),
         ] {
             assert_eq!(course.see(health, at * SECOND), expected, "{at}");
+        }
+    }
+
+    /// What waited for a platform that took no mail since the start comes because it takes some
+    /// now: the start may have been days ago.
+    #[test]
+    fn a_start_is_the_reason_only_at_once() {
+        let held = BackendHealth {
+            operator: Some(Override {
+                wish: Wish::Hold,
+                actor: "root".to_owned(),
+                reason: String::new(),
+                since: Timestamp::EPOCH,
+            }),
+            ..health(Health::Up)
+        };
+        let onprem = BackendId::new("onprem");
+        for (at_first, expected) in [
+            (health(Health::Up), "Tideover was started"),
+            (health(Health::Slow), "Tideover was started"),
+            (held, "onprem takes mail again"),
+            (health(Health::Rejecting), "onprem takes mail again"),
+            (health(Health::Down), "onprem takes mail again"),
+        ] {
+            let mut course = Course::default();
+            let step = match course.see(&at_first, SECOND) {
+                Step::Nothing => course.see(&health(Health::Up), 2 * SECOND),
+                step @ (Step::Wait(_) | Step::Bring(_)) => step,
+            };
+            let Step::Bring(since) = step else {
+                panic!("{at_first}: {step:?}");
+            };
+            assert_eq!(since.reason(&onprem), expected, "{at_first}");
         }
     }
 

@@ -6,6 +6,7 @@ use super::Queue;
 use super::state::{Job, JobRecipient};
 use super::tries::sender_of;
 use crate::backend::{Addressee, Form, Prospect, RefusedAtRcpt};
+use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKind, Envelope, Recipient, SpoolId};
 use crate::route::{Admission, Admit as _, Origin};
 use crate::smtp::Mailbox;
@@ -15,8 +16,24 @@ use crate::spool::{Due, SpoolError};
 const CANDIDATES: usize = 50;
 /// So many times: beyond, the next trial goes on there.
 const PAGES: usize = 20;
-/// Recipients among whom it is worth looking for a better one than one of whom nothing is known.
+/// Recipients among whom it is worth looking for a better one than one of whom nothing is known,
+/// in the first look; the next ones read all their pages, for many may stand before the better one.
 const LIKELY: usize = 3 * CANDIDATES;
+
+/// Who can be tried at a backend.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// Those who are due, whom it takes most likely first.
+    pub(super) due: Vec<Due>,
+    /// Of those who are not yet, as far as was looked: when the first one is.
+    pub(super) later: Option<Timestamp>,
+}
+
+impl Candidates {
+    fn note_later(&mut self, due: Timestamp) {
+        self.later = Some(self.later.map_or(due, |first| first.min(due)));
+    }
+}
 
 impl Queue {
     /// Whose mail a recipient of a job gets; `None`: a stranger does.
@@ -70,18 +87,23 @@ impl Queue {
     /// as much mail refused as he likes; whoever waits behind that must not wait for a trial of
     /// each. Who was put off has his time: whom a backend took lately it may have no room for now,
     /// and he must not be each trial for that.
-    pub(super) fn most_likely_first(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
+    pub(super) fn most_likely_first(&self, backend: &BackendId) -> Result<Candidates, SpoolError> {
         let now = self.0.parts.clock.now();
         let spool = &self.0.parts.spool;
         let mut found: Vec<(Prospect, Due)> = Vec::new();
+        let mut candidates = self.due_outside(backend)?;
         let mut after = self.tries().looked.get(backend).copied();
+        let likely = after.map_or(LIKELY, |_| PAGES * CANDIDATES);
         let mut last = None;
         for _ in 0..PAGES {
             let page = spool.due(backend.as_str(), after, CANDIDATES)?;
             // A lane is in the order of its times.
-            let is_due = |due: &&Due| due.due <= now;
-            let page: Vec<Due> = page.iter().take_while(is_due).copied().collect();
-            for due in &page {
+            let count = page.iter().take_while(|due| due.due <= now).count();
+            let (page, later) = page.split_at(count);
+            if let Some(first) = later.first() {
+                candidates.note_later(first.due);
+            }
+            for due in page {
                 found.push((self.prospect_of(backend, *due, &mut last), *due));
             }
             // Behind the last one it is the turn of the first ones again.
@@ -93,7 +115,7 @@ impl Queue {
             }
             let is_good = found.iter().any(|(good, _)| *good == Prospect::Accepted);
             let is_likely = found.iter().any(|(good, _)| *good == Prospect::Open);
-            if is_last || is_good || is_likely && found.len() >= LIKELY {
+            if is_last || is_good || is_likely && found.len() >= likely {
                 break;
             }
         }
@@ -103,11 +125,12 @@ impl Queue {
             Some(due) => self.tries().looked.insert(backend.clone(), due),
             None => self.tries().looked.remove(backend),
         };
-        let outside = self.due_outside(backend)?.into_iter();
+        let outside = candidates.due.into_iter();
         found.extend(outside.map(|due| (Prospect::Open, due)));
         // Alike they keep their order.
         found.sort_by_key(|(good, _)| *good);
-        Ok(found.into_iter().map(|(_, due)| due).collect())
+        candidates.due = found.into_iter().map(|(_, due)| due).collect();
+        Ok(candidates)
     }
 
     /// How likely a backend takes mail for one who waits; `last` is the message of the one before.
@@ -140,22 +163,27 @@ impl Queue {
     }
 
     /// Mail to strangers that would go through the backend if it took mail, and is due.
-    fn due_outside(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
+    fn due_outside(&self, backend: &BackendId) -> Result<Candidates, SpoolError> {
+        let mut found = Candidates::default();
         if !self.0.parts.router.relays_through(backend) {
-            return Ok(Vec::new());
+            return Ok(found);
         }
         let now = self.0.parts.clock.now();
-        let mut found = Vec::new();
         let lanes = self.0.parts.spool.lanes().into_keys();
         for lane in lanes.filter(|lane| lane.starts_with('@')) {
-            let due = self.0.parts.spool.due(&lane, None, 1)?;
-            found.extend(due.into_iter().filter(|due| due.due <= now));
-            if found.len() >= CANDIDATES {
+            for first in self.0.parts.spool.due(&lane, None, 1)? {
+                if first.due <= now {
+                    found.due.push(first);
+                } else {
+                    found.note_later(first.due);
+                }
+            }
+            if found.due.len() >= CANDIDATES {
                 break;
             }
         }
         // The one that waits longest first, or one lane would be the trial for ever.
-        found.sort_by_key(|due| due.due);
+        found.due.sort_by_key(|due| due.due);
         Ok(found)
     }
 

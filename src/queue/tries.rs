@@ -19,8 +19,8 @@ use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, Spool, SpoolError};
 
-/// When to look again for a trial while nobody is due.
-const NOBODY_DUE: Duration = Duration::from_secs(1);
+/// Least time between two looks for a trial.
+const APART: Duration = Duration::from_secs(1);
 
 /// Attempts that find something out.
 #[derive(Debug, Default)]
@@ -51,10 +51,14 @@ impl Tries {
         self.following.contains(&case) || self.cases.values().any(|other| *other == case)
     }
 
-    /// An attempt has ended.
-    pub(super) fn end(&mut self, id: SpoolId, numbers: &[u16]) {
-        self.probing
-            .retain(|_, (other, number)| *other != id || !numbers.contains(number));
+    /// An attempt has ended; of which backends it was the trial.
+    fn end(&mut self, id: SpoolId, numbers: &[u16]) -> Vec<BackendId> {
+        let probing = std::mem::take(&mut self.probing);
+        let (ended, others): (BTreeMap<_, _>, BTreeMap<_, _>) = probing
+            .into_iter()
+            .partition(|(_, (other, number))| *other == id && numbers.contains(number));
+        self.probing = others;
+        ended.into_keys().collect()
     }
 }
 
@@ -207,21 +211,41 @@ impl Queue {
         for backend in &idle {
             self.see_what_is_left(backend);
         }
+        let mut next: Option<Timestamp> = None;
         for backend in &backends {
             board.something_is_left(backend);
-            if board.is_time_for_trial(backend)
-                && let Err(error) = self.try_one_of(backend).await
-            {
-                tracing::error!(%backend, %error, "no trial");
+            let again = self.try_when_due(backend).await;
+            next = next.into_iter().chain(again).min();
+        }
+        next
+    }
+
+    /// The same for one of them. `None`: nothing is known to wait for but the loader's own round.
+    /// Who comes meanwhile and is held wakes the loader, and so does the end of a trial.
+    async fn try_when_due(&self, backend: &BackendId) -> Option<Timestamp> {
+        let board = self.0.parts.router.board();
+        let mut first_due = None;
+        if board.is_time_for_trial(backend) {
+            match self.try_one_of(backend).await {
+                Ok(later) => first_due = later,
+                Err(error) => tracing::error!(%backend, %error, "no trial"),
             }
         }
-        // Nobody may have been due: who comes meanwhile is not kept waiting for long.
-        let soon = self.0.parts.clock.now().after(NOBODY_DUE);
-        backends
-            .iter()
-            .filter_map(|backend| board.next_trial(backend))
-            .map(|next| next.max(soon))
-            .min()
+        let now = self.0.parts.clock.now();
+        // A time that has come is that of the trial which is under way.
+        let next_trial = || board.next_trial(backend).filter(|next| *next > now);
+        let next = first_due.or_else(next_trial)?;
+        Some(next.max(now.after(APART)))
+    }
+
+    /// An attempt has ended. When it was a trial, and lasted until it is time for the next one, the
+    /// loader waits for that.
+    pub(super) fn end_trials(&self, id: SpoolId, numbers: &[u16]) {
+        let ended = self.tries().end(id, numbers);
+        let board = self.0.parts.router.board();
+        if ended.iter().any(|it| board.is_time_for_trial(it)) {
+            self.0.wake.notify_one();
+        }
     }
 
     /// Mail that failover would give to another backend is tried at its home when it is time: else
@@ -270,24 +294,29 @@ impl Queue {
     }
 
     /// Tries one recipient that waits for a backend: the first one of a case that is to be
-    /// released, or the one in its lane whom it takes most likely.
-    async fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
+    /// released, or the one in its lane whom it takes most likely. While nobody is due the trial
+    /// is left to fresh mail; then it returns when the first one will be.
+    async fn try_one_of(&self, backend: &BackendId) -> Result<Option<Timestamp>, SpoolError> {
         let present = self.tries().probing.get(backend).copied();
         if present.is_some_and(|(id, number)| self.state().is_busy(id, number)) {
-            return Ok(());
+            return Ok(None);
         }
         let (queue, whose) = (self.clone(), backend.clone());
-        let look = move |_: &Spool| queue.most_likely_first(&whose);
-        let waiting = self.0.parts.spool.beside(look).await?;
-        let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
-        let nobody = firsts.is_empty() && waiting.is_empty();
-        if nobody || !self.0.parts.router.board().take_trial(backend) {
-            return Ok(());
+        let look = move |_: &Spool| {
+            let waiting = queue.most_likely_first(&whose);
+            waiting.map(|waiting| (queue.firsts_for(&whose), waiting))
+        };
+        let (firsts, waiting) = self.0.parts.spool.beside(look).await?;
+        if firsts.is_empty() && waiting.due.is_empty() {
+            return Ok(waiting.later);
         }
-        let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
+        if !self.0.parts.router.board().take_trial(backend) {
+            return Ok(None);
+        }
+        let waiting = waiting.due.into_iter().map(|due| (due.id, due.recipient));
         for (id, number) in firsts.into_iter().chain(waiting) {
             match self.try_at(backend, id, number) {
-                Ok(true) => return Ok(()),
+                Ok(true) => return Ok(None),
                 Ok(false) => {}
                 Err(error @ (SpoolError::Damaged(_) | SpoolError::Disk { .. })) => {
                     // One that cannot be read keeps no other from being the trial.
@@ -296,7 +325,21 @@ impl Queue {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Those who go first for their cases, and would go to this backend if it took mail. One of
+    /// another platform may wait for days, and is no trial of this one.
+    fn firsts_for(&self, backend: &BackendId) -> Vec<(SpoolId, u16)> {
+        let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
+        let would_go = |first: &(SpoolId, u16)| match self.trial_job(backend, first.0, first.1) {
+            Ok(job) => job.is_some(),
+            Err(error) => {
+                tracing::error!(%backend, id = %first.0, %error, "cannot be the trial");
+                false
+            }
+        };
+        firsts.into_iter().filter(would_go).collect()
     }
 
     /// Tries one recipient at a rejecting backend; `false` when it is not there to be tried, or
@@ -307,20 +350,39 @@ impl Queue {
         id: SpoolId,
         number: u16,
     ) -> Result<bool, SpoolError> {
+        let Some(job) = self.trial_job(backend, id, number)? else {
+            return Ok(false);
+        };
+        self.tries().probing.insert(backend.clone(), (id, number));
+        tracing::info!(%id, numbers = %number, %backend, "a trial, whether it takes mail again");
+        let pushed = self.push(job);
+        if pushed {
+            self.0.parts.router.board().note_mail_tried(backend);
+        }
+        Ok(pushed)
+    }
+
+    /// The attempt with which one recipient would be tried there; `None` as above.
+    fn trial_job(
+        &self,
+        backend: &BackendId,
+        id: SpoolId,
+        number: u16,
+    ) -> Result<Option<Job>, SpoolError> {
         let spool = &self.0.parts.spool;
         if self.state().is_busy(id, number) {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(was) = spool.state(id, number)?.as_ref().and_then(Waited::of) else {
-            return Ok(false);
+            return Ok(None);
         };
         let holds = self.0.parts.router.holds().book();
         let Some(message) = spool.message_if_whole(id)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let recipients = &message.envelope.recipients;
         let Some(recipient) = recipients.get(usize::from(number)) else {
-            return Ok(false);
+            return Ok(None);
         };
         let withheld = self.0.parts.router.route_mail(&Mail {
             id,
@@ -330,7 +392,7 @@ impl Queue {
             exempt: was.exempt,
         });
         if withheld.withheld.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         let target = DeliveryTarget::Backend(backend.clone());
         let explanation =
@@ -342,14 +404,12 @@ impl Queue {
             targets, address, ..
         } = explanation.decision
         else {
-            return Ok(false);
+            return Ok(None);
         };
         if targets.first() != Some(&target) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.tries().probing.insert(backend.clone(), (id, number));
-        tracing::info!(%id, numbers = %number, %backend, "a trial, whether it takes mail again");
-        let pushed = self.push(Job {
+        Ok(Some(Job {
             id,
             ticket: 0,
             source: Source::Backlog,
@@ -364,11 +424,7 @@ impl Queue {
             targets: VecDeque::from([target]),
             holds,
             replay: None,
-        });
-        if pushed {
-            self.0.parts.router.board().note_mail_tried(backend);
-        }
-        Ok(pushed)
+        }))
     }
 }
 

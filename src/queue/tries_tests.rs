@@ -1,6 +1,7 @@
 use super::*;
-use crate::backend::{Ground, Health, Override, Signal, Wish};
-use crate::mail::{Failure, Recipient, Said};
+use crate::backend::{Board, Ground, Health, Override, Signal, Wish};
+use crate::mail::{Failure, Recipient, RecipientEvent, Said};
+use crate::queue::claims::Claim;
 use crate::queue::{idle_tests, samples};
 use crate::smtp::{RcptParameters, Reply};
 
@@ -198,4 +199,102 @@ async fn only_who_was_refused_at_rcpt_is_asked_for() {
         let asked = idle.board.whom_to_ask_for(&cloud);
         assert_eq!(asked.is_some(), is_asked, "{said:?}: {asked:?}");
     }
+}
+
+fn make_rejecting(board: &Board, cloud: &BackendId) -> CaseId {
+    let denied = Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
+    let case = CaseKey::of(cloud, &Failure::refused(Said::Rcpt, denied));
+    for name in ["a", "b", "c", "d", "e"] {
+        board.report_refused(cloud, (&case, Ground::Recipient), name);
+    }
+    case.id()
+}
+
+/// Somebody's mail, in this lane.
+async fn waiting_in(queue: &Queue, lane: &str, address: &str) -> SpoolId {
+    let mut job = job_for(1, address, address);
+    Arc::make_mut(&mut job.envelope).recipients[0].lane = lane.to_owned();
+    let spool = &queue.0.parts.spool;
+    let envelope = Envelope::clone(&job.envelope);
+    spool.accept(spool.draft(), envelope).await.unwrap()
+}
+
+fn put_off_until(due: Timestamp) -> RecipientEvent {
+    let full = Reply::parse(&["452 4.2.2 Mailbox full"]).unwrap();
+    RecipientEvent::Deferred {
+        backend: BackendId::new("cloud"),
+        failure: Failure::refused(Said::Rcpt, full),
+        due,
+        counts: true,
+    }
+}
+
+/// While nobody is due the loader waits for the first who will be, and does not read all lanes each
+/// second. The first one of a case that is another platform's is nobody here.
+#[tokio::test]
+async fn who_will_be_due_first_says_when_to_look_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = BackendId::new("cloud");
+    let idle = idle_tests::idle(folder.path(), &cloud);
+    let queue = &idle.queue;
+    let case = make_rejecting(&idle.board, &cloud);
+    let id = waiting_in(queue, "cloud", "ann@example.org").await;
+    let due = queue.0.parts.clock.now().after(Duration::from_secs(3600));
+    let spool = &queue.0.parts.spool;
+    let put_off = spool.record(id, vec![0], put_off_until(due));
+    put_off.await.unwrap();
+    assert_eq!(queue.try_rejecting().await, Some(due));
+    let elsewhere = waiting_in(queue, "onprem", "eve@far.example").await;
+    queue.tries().cases.insert((elsewhere, 0), case);
+    assert_eq!(queue.try_rejecting().await, Some(due), "another's case");
+    idle.close().await;
+}
+
+/// While a trial is under way nothing is asked, however long that lasts.
+#[tokio::test]
+async fn the_end_of_a_trial_calls_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = BackendId::new("cloud");
+    let idle = idle_tests::idle(folder.path(), &cloud);
+    let queue = &idle.queue;
+    make_rejecting(&idle.board, &cloud);
+    let id = waiting_in(queue, "cloud", "ann@example.org").await;
+    queue.tries().probing.insert(cloud, (id, 0));
+    assert_eq!(queue.state().claim(id, 0), Claim::Ours);
+    assert_eq!(queue.try_rejecting().await, None, "its end is waited for");
+    let event = put_off_until(queue.0.parts.clock.now());
+    queue.tried(id, &[0], &event).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), queue.0.wake.notified());
+    assert!(woken.await.is_ok(), "nobody wakes the loader");
+    idle.close().await;
+}
+
+/// Whose mail the platform took waits behind thousands of whom nothing is known: only the first
+/// look is short.
+#[tokio::test]
+async fn who_is_known_is_found_soon_behind_many_who_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = BackendId::new("cloud");
+    let idle = idle_tests::idle(folder.path(), &cloud);
+    let queue = &idle.queue;
+    let known = "ann@example.org";
+    idle.board.note_taken(&cloud, vec![known.to_owned()]);
+    let spool = &queue.0.parts.spool;
+    for message in 0..30 {
+        let mut job = job_for(1, known, known);
+        Arc::make_mut(&mut job.envelope).recipients = (0..100)
+            .flat_map(|number| {
+                let address = format!("user{number}of{message}@example.org");
+                let job = job_for(1, &address, &address);
+                job.envelope.recipients.clone()
+            })
+            .collect();
+        let envelope = Envelope::clone(&job.envelope);
+        spool.accept(spool.draft(), envelope).await.unwrap();
+    }
+    let id = waiting_in(queue, "cloud", known).await;
+    let firsts = (1..=5).map(|_| queue.most_likely_first(&cloud).unwrap().due[0].id);
+    let firsts: Vec<SpoolId> = firsts.collect();
+    assert!(firsts.contains(&id), "five looks do not find him");
+    idle.close().await;
 }

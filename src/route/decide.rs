@@ -107,7 +107,7 @@ pub(super) struct Walk<'a> {
     pub(super) view: &'a View<'a>,
     home: Option<BackendId>,
     mailbox: Option<String>,
-    steps: Vec<String>,
+    pub(super) steps: Vec<String>,
 }
 
 /// Where mail of one address would go, whatever the health.

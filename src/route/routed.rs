@@ -2,7 +2,7 @@
 
 use super::decide::Walk;
 use super::refusals::{NOT_KNOWN_YET, ROUTED};
-use super::{Decision, Origin};
+use super::{Decision, Origin, Telling};
 use crate::directory::FoundBy;
 use crate::smtp::Mailbox;
 
@@ -10,9 +10,11 @@ impl Walk<'_> {
     /// I11: refuses a way to somewhere else at a domain of ours, when it comes from the Internet: a
     /// platform that trusts us could follow it. Behind the separator of a tag it is the stranger's
     /// word as much as in the name of nobody; only who has exactly this address is meant by it.
-    /// What was taken is ours to deliver, and is never refused here.
+    /// What was taken is ours to deliver, and is never refused here; its steps say what comes in.
     pub(super) fn routed(&mut self, address: &Mailbox, origin: Origin) -> Option<Decision> {
-        if origin == Origin::Trusted || !address.is_routed() {
+        // Behind the first address it is the directory that says where mail goes.
+        let is_told = self.view.telling == Telling::Steps && self.steps.is_empty();
+        if !address.is_routed() || origin == Origin::Trusted && !is_told {
             return None;
         }
         let directory = self.view.directory;
@@ -23,6 +25,15 @@ impl Walk<'_> {
         }
         // Domains of others are refused for being that.
         directory.domain(address.domain())?;
+        if origin == Origin::Trusted {
+            self.say(|| {
+                format!(
+                    "{address} names a way to somewhere else: for who logs in or is trusted; mail \
+                     from the Internet is refused"
+                )
+            });
+            return None;
+        }
         self.say(|| format!("{address} names a way to somewhere else: reject it"));
         // Perhaps somebody has it once the whole directory is known.
         let is_early = directory.is_provisional();
@@ -150,6 +161,24 @@ mod tests {
         let router = router(directory(Some('+'), Unknown::Reject).provisional());
         let refused = refusal(&router, TAGS[0], Origin::Internet);
         assert_eq!(refused, Some(NOT_KNOWN_YET));
+    }
+
+    /// Who asks why a sender got 550 hears it, though his own mail would be taken.
+    #[test]
+    fn it_is_explained_that_outside_it_is_refused() {
+        let router = router(directory(Some('+'), Unknown::Relay));
+        let tells = |address: &str| {
+            let steps = router.explain(&address.parse().unwrap()).steps;
+            let told = "mail from the Internet is refused";
+            steps.iter().filter(|step| step.contains(told)).count()
+        };
+        for address in TAGS {
+            assert_eq!(tells(address), 1, "{address}");
+        }
+        assert_eq!(tells("nobody%elsewhere.example@example.org"), 1);
+        for address in ["ann+shop@example.org", "odd%name@example.org"] {
+            assert_eq!(tells(address), 0, "{address}");
+        }
     }
 
     /// Mail that was taken when it still was is delivered, or waits.

@@ -75,7 +75,7 @@ async fn put_off(site: &Site, door: &Door) -> Vec<SpoolId> {
 /// One that fails all mail is mended: it takes one message, fails none for a minute, and all the
 /// others follow.
 #[test]
-fn what_was_put_off_follows_the_first_that_is_taken() {
+fn what_was_put_off_follows_a_minute_in_which_it_fails_none() {
     simulate(async {
         let site = Site::new();
         let door = open(&site, TargetLimits::connections(CONNECTIONS));

@@ -14,7 +14,7 @@ impl Session {
         pipelined: Pipelined,
         rules: &impl Rules,
     ) -> (Self, Action) {
-        let idles = line.as_ref().is_ok_and(|it| self.is_idle(it));
+        let idles = line.as_ref().is_ok_and(|it| self.comes_to_nothing(it));
         let is_mail = matches!(line, Ok(Command::Mail { .. }));
         let (mut session, action) = self.handle(line, pipelined, rules);
         // Nor does a sender who is refused.
@@ -25,12 +25,12 @@ impl Session {
         (session, action)
     }
 
-    /// Does nothing come of it?
-    fn is_idle(&self, command: &Command) -> bool {
+    /// Does nothing come of it now?
+    fn comes_to_nothing(&self, command: &Command) -> bool {
         let is_refused = matches!(self.state, State::Refused(..));
         // More of a message that is refused already.
         let is_more = is_refused && matches!(command, Command::Bdat { .. });
-        is_more || is_idle(command)
+        is_more || is_always_idle(command)
     }
 
     /// Once more nothing came of it: has that been too often by now?
@@ -75,8 +75,8 @@ impl Session {
     }
 }
 
-/// Does nothing come of it?
-const fn is_idle(command: &Command) -> bool {
+/// Does nothing come of it, whatever was said before?
+const fn is_always_idle(command: &Command) -> bool {
     matches!(
         command,
         Command::Ehlo(_)
