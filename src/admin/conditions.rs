@@ -291,12 +291,12 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         Health::Slow if backend.failing => (
             Severity::Critical,
             "It answers, and takes hardly any mail: look at its filters, its store and its disk. \
-             The mail waits and is tried more and more seldom; as soon as it takes some, all \
-             follow. To try now, when it is mended: tideover queue retry --backend NAME",
+             The mail waits and is tried more and more seldom; as soon as it takes five in a row, \
+             all follow. To try now, when it is mended: tideover queue retry --backend NAME",
         ),
         Health::Slow => (
             Severity::Warning,
-            "It gets less mail until it keeps up: tideover backend show.",
+            "It gets less mail until it keeps up: tideover backend show NAME.",
         ),
         Health::Down => (
             Severity::Critical,
@@ -317,7 +317,8 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         };
         let how = (severity, state);
         let since = Some(backend.since);
-        seen.add((Kind::Backend, id), how, since, (what, todo));
+        let todo = todo.replace("NAME", id);
+        seen.add((Kind::Backend, id), how, since, (what, &todo));
     }
     let said = backend.operator.as_ref();
     if let Some(said) = said.filter(|said| said.wish != Wish::Resume) {

@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_future_is_not_lately() {
-        let at = |seconds| Timestamp::from_millis(seconds * 1000);
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         let minute = Duration::from_secs(60);
         for (now, expected) in [(100, true), (159, true), (160, false), (99, false)] {
             assert_eq!(at(100).is_within(minute, at(now)), expected, "{now}");
