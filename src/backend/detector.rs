@@ -199,7 +199,7 @@ impl Detector {
             self.in_outage = self.failing;
         }
         if health == Health::Down {
-            self.put_off.clear();
+            self.put_off = PutOff::default();
         }
         self.health.health = health;
         self.health.reason = reason;

@@ -132,7 +132,7 @@ impl MailParameters {
     }
 }
 
-/// As MAIL carries them, each with a blank in front.
+/// As MAIL carries them, each with a blank in front; without AUTH, which is not passed on.
 impl fmt::Display for MailParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(size) = self.size {
