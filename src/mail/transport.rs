@@ -176,6 +176,6 @@ pub trait Channel: Send {
         Handover::Taken
     }
 
-    /// Says QUIT and closes.
+    /// Says QUIT, if it can still be said, and closes.
     fn quit(self: Box<Self>) -> Boxed<'static, ()>;
 }

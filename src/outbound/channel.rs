@@ -8,7 +8,7 @@ use super::link::Link;
 use super::session::{Session, Step};
 use super::split::{self, Shares};
 use super::{Outbound, Route};
-use crate::backend::Protocol;
+use crate::backend::{Protocol, asks_to_slow_down};
 use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
 use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome, Unmarked};
@@ -30,6 +30,9 @@ pub(super) struct OpenChannel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Usable,
+    /// For nothing but QUIT: the server asked for less, and one that has a client may keep what it
+    /// had at its beginning, settings and limits, until that client leaves.
+    Spent,
     Broken,
 }
 
@@ -105,7 +108,7 @@ impl OpenChannel {
     }
 
     async fn transact(&mut self, delivery: &Delivery, before_end: &mut Gate<'_>) -> Vec<Outcome> {
-        if self.state == State::Broken
+        if self.state != State::Usable
             && let Err(failure) = self.reopen().await
         {
             return all(delivery, &failure);
@@ -311,6 +314,10 @@ async fn read_piece(
     Ok(piece)
 }
 
+fn asks_for_less(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(failure) if asks_to_slow_down(failure))
+}
+
 fn all(delivery: &Delivery, failure: &Failure) -> Vec<Outcome> {
     let outcome = || Outcome::Failed(failure.clone());
     delivery.recipients.iter().map(|_| outcome()).collect()
@@ -322,7 +329,13 @@ impl Channel for OpenChannel {
         delivery: &'a Delivery,
         before_end: Boxed<'a, Result<(), Unmarked>>,
     ) -> Boxed<'a, Vec<Outcome>> {
-        Box::pin(self.deliver_message(delivery, before_end))
+        Box::pin(async move {
+            let outcomes = self.deliver_message(delivery, before_end).await;
+            if self.state == State::Usable && outcomes.iter().any(asks_for_less) {
+                self.state = State::Spent;
+            }
+            outcomes
+        })
     }
 
     fn is_usable(&self) -> bool {
@@ -353,7 +366,7 @@ impl Channel for OpenChannel {
 
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async move {
-            if self.state == State::Usable {
+            if self.state != State::Broken {
                 self.link.quit().await;
             }
         })

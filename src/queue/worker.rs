@@ -96,11 +96,12 @@ impl Queue {
                 self.prepare_ahead(target, &mut ahead).await;
                 let pair = (present, &mut ahead);
                 let pause = self.deliver_before(target, pair, open.as_mut()).await;
+                leave_unusable(&mut channel).await;
                 tokio::time::sleep(pause).await;
             }
         }
         self.put_back(iter::from_fn(|| ahead.pop())).await;
-        if let Some(open) = channel.filter(|open| open.is_usable()) {
+        if let Some(open) = channel {
             open.quit().await;
         }
     }
@@ -449,6 +450,14 @@ impl Queue {
             self.start_worker(next);
         }
         true
+    }
+}
+
+/// Ends a connection on which no other message is sent, at once: the next hop counts it.
+async fn leave_unusable(channel: &mut Option<Box<dyn Channel>>) {
+    if let Some(open) = channel.take_if(|open| !open.is_usable()) {
+        // RFC 5321 §4.1.1.10: not without QUIT, if it can still be said.
+        open.quit().await;
     }
 }
 
