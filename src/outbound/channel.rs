@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::commands::{Carriage, Commands, obstacle};
 use super::error::{Error, Stage};
 use super::link::Link;
+use super::outcome::failure;
 use super::session::{Session, Step};
 use super::split::{self, Shares};
 use super::{Outbound, Route};
 use crate::backend::{Protocol, asks_to_slow_down};
-use crate::base::{Boxed, Timestamp, TlsInfo};
+use crate::base::{Boxed, Shutdown, Timestamp, TlsInfo};
 use crate::limits;
 use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome, Unmarked};
 use crate::smtp::{DataEncoder, Reply};
@@ -109,7 +110,7 @@ impl OpenChannel {
 
     async fn transact(&mut self, delivery: &Delivery, before_end: &mut Gate<'_>) -> Vec<Outcome> {
         if self.state != State::Usable
-            && let Err(failure) = self.reopen().await
+            && let Err(failure) = self.reopen(&delivery.stop).await
         {
             return all(delivery, &failure);
         }
@@ -120,14 +121,20 @@ impl OpenChannel {
         }
         // A server may close a connection that was idle (RFC 5321 §3.8). That says nothing about
         // its health, and nothing was sent: the message gets a new connection.
-        if let Err(failure) = self.reopen().await {
+        if let Err(failure) = self.reopen(&delivery.stop).await {
             return all(delivery, &failure);
         }
         self.attempt(delivery, before_end).await.1
     }
 
-    async fn reopen(&mut self) -> Result<(), Failure> {
-        let (link, peer) = self.outbound.connect(&self.route).await?;
+    async fn reopen(&mut self, stop: &Shutdown) -> Result<(), Failure> {
+        let (link, peer) = tokio::select! {
+            biased;
+            () = stop.stopping() => {
+                return Err(failure(&Error::Stopped(Stage::Banner), &self.peer));
+            }
+            connected = self.outbound.connect(&self.route) => connected?,
+        };
         self.link = link;
         self.peer = peer;
         self.opened = self.outbound.now();
@@ -145,6 +152,7 @@ impl OpenChannel {
             return (Reach::Heard, all(delivery, &failure));
         }
         self.messages = self.messages.saturating_add(1);
+        self.link.obey(&delivery.stop);
         // Until the end is reached: who drops this future leaves a conversation in its middle.
         self.state = State::Broken;
         let commands = Commands::new(delivery, &self.link.extensions);
@@ -242,6 +250,10 @@ impl OpenChannel {
         }
         if let Err(unmarked) = before_end.pass().await {
             return (session, Err(Error::Unmarked(unmarked)));
+        }
+        // The mark may have been waited for.
+        if self.link.is_stopped() {
+            return (session, Err(Error::Stopped(Stage::Body)));
         }
         let session = session.ending();
         let sent = self.link.send(&tail, Stage::End).await;

@@ -96,6 +96,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         envelope: Arc::new(envelope),
         recipients: (0..).zip(recipients.iter().map(parse)).collect(),
         body: Arc::new(Body(Bytes::copy_from_slice(body))),
+        stop: Shutdown::new(),
     }
 }
 
