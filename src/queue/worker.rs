@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::ahead::{Ahead, Mark, Prepared};
+use super::hanging::InHand;
 use super::pacing::Asking;
 use super::state::{Content, Job, Pushed, Source};
 use super::unmarked::wait_for_mark;
@@ -29,7 +30,7 @@ const SLOWLY: Duration = Duration::from_secs(5);
 /// A connection is opened so long before it is needed.
 const CONNECTING: Duration = Duration::from_secs(2);
 /// Pause of a worker after a failure, before it takes the next job.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 impl Queue {
     /// Starts a worker for a next hop.
@@ -267,6 +268,7 @@ impl Queue {
         // Its turns were taken just now.
         let counted = self.elapsed();
         let body = self.with_visit(target, &job, job.sent(body));
+        let in_hand = InHand::default();
         let delivery = Delivery {
             id: job.id,
             envelope: Arc::clone(&job.envelope),
@@ -276,10 +278,12 @@ impl Queue {
                 .map(|r| (r.number, r.address.clone()))
                 .collect(),
             body,
+            stop: in_hand.stop.clone(),
         };
         let (late, unmarked) = (AtomicBool::new(false), OnceLock::new());
-        let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
-        let outcomes = channel.deliver(&delivery, marked).await;
+        let marked = in_hand.before_end(wait_for_mark(marked, &late, &unmarked));
+        let attempt = channel.deliver(&delivery, marked);
+        let outcomes = self.attend(target, &job, (&in_hand, attempt)).await;
         if let Some(error) = unmarked.into_inner() {
             self.refund_all(target, &job, counted);
             self.wait_for_the_log(target, job, &error).await;
@@ -294,7 +298,7 @@ impl Queue {
             return Delivered { pause: PAUSE, mark };
         }
         self.refund_untaken(target, &job, (&outcomes, counted));
-        let pause = self.tell_board(target, &outcomes);
+        let pause = self.tell_end(target, &outcomes, &in_hand);
         if job.replay.is_none() {
             self.tell_breaker(target, &job, &outcomes);
         }
@@ -461,7 +465,7 @@ async fn leave_unusable(channel: &mut Option<Box<dyn Channel>>) {
     }
 }
 
-const fn is_delivered(outcome: &Outcome) -> bool {
+pub(super) const fn is_delivered(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Delivered { .. })
 }
 
