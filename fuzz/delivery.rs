@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tideover::backend::{BackendOptions, Credentials, Hosts, Protocol, SecretFile};
-use tideover::base::{Clock, Entropy};
+use tideover::base::{Clock, Entropy, Shutdown};
 use tideover::limits;
 use tideover::mail::{
     Authenticity, BackendId, Body, Channel, Delivery, DeliveryTarget, Envelope, Failure, Outcome,
@@ -151,6 +151,7 @@ impl Setting {
                 .map(|one| (one, address(usize::from(one))))
                 .collect(),
             body: Arc::new(Body(self.body().into())),
+            stop: Shutdown::new(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! How long clients may keep us waiting: who is silent, and who says something all the time.
+//! How long others may keep us waiting: clients, those who are silent and those who say something
+//! all the time, and platforms that have mail in their hands.
 
 use std::time::Duration;
 
@@ -29,3 +30,9 @@ pub const SCARCE_DATA: Duration = Duration::from_secs(30);
 /// While places are scarce, a stranger keeps us waiting for so long since his last message that was
 /// taken. Beyond: the same.
 pub const SCARCE_SESSION: Duration = Duration::from_secs(60);
+/// Wait for an answer behind the final dot. Beyond: the attempt goes on, and speaks against the
+/// platform: it fails mail when it lets five people's hang, and takes none.
+pub const HANGS_BEHIND_END: Duration = Duration::from_secs(120);
+/// Wait for what is in the hands of a platform that goes down. Beyond: the attempt ends as if the
+/// platform had cut the connection.
+pub const IN_HAND_WHEN_DOWN: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Envelope, Failure, Outcome, SpoolId};
-use crate::base::{Boxed, TlsInfo};
+use crate::base::{Boxed, Shutdown, TlsInfo};
 use crate::smtp::Mailbox;
 
 /// Where a piece of mail goes next.
@@ -69,6 +69,8 @@ pub struct Delivery {
     pub recipients: Vec<(u16, Mailbox)>,
     /// The bytes to send, trace lines included, not dot-stuffed, ending in CRLF unless empty.
     pub body: Arc<dyn BodySource>,
+    /// Gives the attempt up: it ends at once, as if the next hop had cut the connection now.
+    pub stop: Shutdown,
 }
 
 /// A message body that can be read from its beginning, again and again.
@@ -155,7 +157,8 @@ pub trait Transport: Send + Sync + fmt::Debug {
 pub trait Channel: Send {
     /// Sends one message. The result has one outcome for each recipient, in the order of
     /// `delivery.recipients`. `before_end` is awaited before the end of the data is sent, that is,
-    /// before the message can have arrived. When it fails, the end is not sent.
+    /// before the message can have arrived. When it fails, the end is not sent. `delivery.stop`
+    /// ends the attempt: who has an outcome by then keeps it.
     fn deliver<'a>(
         &'a mut self,
         delivery: &'a Delivery,
@@ -176,6 +179,6 @@ pub trait Channel: Send {
         Handover::Taken
     }
 
-    /// Says QUIT and closes.
+    /// Says QUIT, if it can still be said, and closes.
     fn quit(self: Box<Self>) -> Boxed<'static, ()>;
 }

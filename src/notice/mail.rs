@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Parts;
 use super::telling::Telling;
 use super::ways::Missed;
+use crate::base::Shutdown;
 use crate::mail::{
     Addressee, Body, Delivery, DeliveryTarget, Envelope, Failure, Letter, Outcome, SpoolId,
 };
@@ -33,6 +34,7 @@ pub(super) async fn send(
         envelope: Arc::new(Envelope::one_way(to)),
         recipients: vec![(0, address)],
         body: Arc::new(Body(Bytes::from(message))),
+        stop: Shutdown::new(),
     };
     let session = async {
         let mut channel = parts.transport.open(&target).await?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::commands::{Carriage, Commands, obstacle};
 use super::error::{Error, Stage};
 use super::link::Link;
+use super::outcome::failure;
 use super::session::{Session, Step};
 use super::split::{self, Shares};
 use super::{Outbound, Route};
-use crate::backend::Protocol;
-use crate::base::{Boxed, Timestamp, TlsInfo};
+use crate::backend::{Protocol, asks_to_slow_down};
+use crate::base::{Boxed, Shutdown, Timestamp, TlsInfo};
 use crate::limits;
 use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome, Unmarked};
 use crate::smtp::{DataEncoder, Reply};
@@ -30,6 +31,9 @@ pub(super) struct OpenChannel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Usable,
+    /// For nothing but QUIT: the server asked for less, and one that has a client may keep what it
+    /// had at its beginning, settings and limits, until that client leaves.
+    Spent,
     Broken,
 }
 
@@ -105,8 +109,8 @@ impl OpenChannel {
     }
 
     async fn transact(&mut self, delivery: &Delivery, before_end: &mut Gate<'_>) -> Vec<Outcome> {
-        if self.state == State::Broken
-            && let Err(failure) = self.reopen().await
+        if self.state != State::Usable
+            && let Err(failure) = self.reopen(&delivery.stop).await
         {
             return all(delivery, &failure);
         }
@@ -117,14 +121,20 @@ impl OpenChannel {
         }
         // A server may close a connection that was idle (RFC 5321 §3.8). That says nothing about
         // its health, and nothing was sent: the message gets a new connection.
-        if let Err(failure) = self.reopen().await {
+        if let Err(failure) = self.reopen(&delivery.stop).await {
             return all(delivery, &failure);
         }
         self.attempt(delivery, before_end).await.1
     }
 
-    async fn reopen(&mut self) -> Result<(), Failure> {
-        let (link, peer) = self.outbound.connect(&self.route).await?;
+    async fn reopen(&mut self, stop: &Shutdown) -> Result<(), Failure> {
+        let (link, peer) = tokio::select! {
+            biased;
+            () = stop.stopping() => {
+                return Err(failure(&Error::Stopped(Stage::Banner), &self.peer));
+            }
+            connected = self.outbound.connect(&self.route) => connected?,
+        };
         self.link = link;
         self.peer = peer;
         self.opened = self.outbound.now();
@@ -142,6 +152,7 @@ impl OpenChannel {
             return (Reach::Heard, all(delivery, &failure));
         }
         self.messages = self.messages.saturating_add(1);
+        self.link.obey(&delivery.stop);
         // Until the end is reached: who drops this future leaves a conversation in its middle.
         self.state = State::Broken;
         let commands = Commands::new(delivery, &self.link.extensions);
@@ -240,6 +251,10 @@ impl OpenChannel {
         if let Err(unmarked) = before_end.pass().await {
             return (session, Err(Error::Unmarked(unmarked)));
         }
+        // The mark may have been waited for.
+        if self.link.is_stopped() {
+            return (session, Err(Error::Stopped(Stage::Body)));
+        }
         let session = session.ending();
         let sent = self.link.send(&tail, Stage::End).await;
         let reply = match sent {
@@ -311,6 +326,10 @@ async fn read_piece(
     Ok(piece)
 }
 
+fn asks_for_less(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(failure) if asks_to_slow_down(failure))
+}
+
 fn all(delivery: &Delivery, failure: &Failure) -> Vec<Outcome> {
     let outcome = || Outcome::Failed(failure.clone());
     delivery.recipients.iter().map(|_| outcome()).collect()
@@ -322,7 +341,13 @@ impl Channel for OpenChannel {
         delivery: &'a Delivery,
         before_end: Boxed<'a, Result<(), Unmarked>>,
     ) -> Boxed<'a, Vec<Outcome>> {
-        Box::pin(self.deliver_message(delivery, before_end))
+        Box::pin(async move {
+            let outcomes = self.deliver_message(delivery, before_end).await;
+            if self.state == State::Usable && outcomes.iter().any(asks_for_less) {
+                self.state = State::Spent;
+            }
+            outcomes
+        })
     }
 
     fn is_usable(&self) -> bool {
@@ -353,7 +378,7 @@ impl Channel for OpenChannel {
 
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async move {
-            if self.state == State::Usable {
+            if self.state != State::Broken {
                 self.link.quit().await;
             }
         })

@@ -50,6 +50,9 @@ pub(super) enum Error {
     /// No answer in time.
     #[error("no answer to {0} in time")]
     Silent(Stage),
+    /// It went down while an answer was waited for.
+    #[error("it went down before it answered to {0}")]
+    Stopped(Stage),
     /// The connection ended.
     #[error("the connection was cut at {0}")]
     Cut(Stage),

@@ -10,7 +10,7 @@ use super::greeting::{Greeting, Manner, Step};
 use super::options::Timeouts;
 use super::replies::ReplyReader;
 use crate::backend::TlsPolicy;
-use crate::base::TlsInfo;
+use crate::base::{Shutdown, TlsInfo};
 use crate::limits;
 use crate::net::{BoxedStream, CertificateCheck, Handshake, TlsClient};
 use crate::smtp::{Extensions, Reply};
@@ -42,6 +42,8 @@ struct Wire {
     stream: BoxedStream,
     replies: ReplyReader,
     timeouts: Timeouts,
+    /// Ends every wait.
+    stop: Shutdown,
 }
 
 impl Link {
@@ -56,6 +58,7 @@ impl Link {
             stream,
             replies: ReplyReader::default(),
             timeouts,
+            stop: Shutdown::new(),
         };
         let mut protection = None;
         let mut greeting = Greeting::ExpectBanner;
@@ -95,6 +98,16 @@ impl Link {
         }
     }
 
+    /// From now on this ends every wait.
+    pub(super) fn obey(&mut self, stop: &Shutdown) {
+        self.wire.stop = stop.clone();
+    }
+
+    /// Is nobody waiting for it any more?
+    pub(super) fn is_stopped(&self) -> bool {
+        self.wire.stop.is_stopping()
+    }
+
     pub(super) async fn send(&mut self, bytes: &[u8], stage: Stage) -> Result<(), Error> {
         self.wire.send(bytes, stage).await
     }
@@ -130,12 +143,18 @@ impl Link {
 
 impl Wire {
     async fn send(&mut self, bytes: &[u8], stage: Stage) -> Result<(), Error> {
+        let stop = self.stop.clone();
+        let limit = self.timeouts.of(stage).min(self.timeouts.piece);
         let write = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        let limit = self.timeouts.of(stage).min(self.timeouts.piece);
-        match tokio::time::timeout(limit, write).await {
+        let written = tokio::select! {
+            biased;
+            () = stop.stopping() => return Err(Error::Stopped(stage)),
+            written = tokio::time::timeout(limit, write) => written,
+        };
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Error::Cut(stage)),
             Err(_) => Err(Error::Silent(stage)),
@@ -147,6 +166,7 @@ impl Wire {
     }
 
     async fn reply_within(&mut self, limit: Duration, stage: Stage) -> Result<Reply, Error> {
+        let stop = self.stop.clone();
         // One deadline for the whole reply: a server that drips bytes gains nothing by it.
         let read = async {
             loop {
@@ -163,8 +183,14 @@ impl Wire {
                 }
             }
         };
-        let reply = tokio::time::timeout(limit, read).await;
-        reply.unwrap_or(Err(Error::Silent(stage)))
+        tokio::select! {
+            biased;
+            // What it has said by now counts.
+            reply = tokio::time::timeout(limit, read) => {
+                reply.unwrap_or(Err(Error::Silent(stage)))
+            }
+            () = stop.stopping() => Err(Error::Stopped(stage)),
+        }
     }
 
     async fn secure(self, manner: &Manner, tls: &TlsClient) -> Result<(Self, TlsInfo), Error> {
@@ -184,6 +210,7 @@ impl Wire {
             stream,
             replies: ReplyReader::default(),
             timeouts: self.timeouts,
+            stop: self.stop,
         };
         Ok((wire, info))
     }

@@ -22,6 +22,7 @@ pub(super) fn failure(error: &Error, peer: &str) -> Failure {
         }
         Error::Dns { .. } | Error::Policy(_) | Error::Config(_) => error.to_string(),
         Error::Silent(stage) => format!("{peer} did not answer to {stage} in time"),
+        Error::Stopped(stage) => format!("{peer} went down before it answered to {stage}"),
         Error::Cut(stage) => format!("{peer} cut the connection at {stage}"),
         Error::OutOfStep(stage, why) => format!("{peer} is out of step at {stage}: {why}"),
         Error::NoTls => format!("{peer} does not offer STARTTLS, and the config asks for it"),

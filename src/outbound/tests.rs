@@ -96,6 +96,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         envelope: Arc::new(envelope),
         recipients: (0..).zip(recipients.iter().map(parse)).collect(),
         body: Arc::new(Body(Bytes::copy_from_slice(body))),
+        stop: Shutdown::new(),
     }
 }
 
@@ -171,7 +172,7 @@ async fn nothing_is_said_that_was_not_offered() {
 /// What the server does, the outcomes of two recipients, and the connection afterwards.
 const TABLE: &str = "
     mail 550 5.7.1 no                  -> Message Message usable
-    mail 452 4.3.1 full                -> Backend Backend usable
+    mail 452 4.3.1 full                -> Backend Backend broken
     mail 421 4.3.2 bye                 -> Backend Backend broken
     mail 354 what                      -> Backend Backend broken
     rcpt 550 5.1.1 no; 250 ok          -> Recipient delivered usable
@@ -182,7 +183,7 @@ const TABLE: &str = "
     data 451 4.6.0 no                  -> Message Message usable
     data 250 what                      -> Backend Backend broken
     end 554 5.6.0 spam                 -> Message Message usable
-    end 451 4.3.2 later                -> Backend Backend usable
+    end 451 4.3.2 later                -> Backend Backend broken
     end 354 what                       -> Backend? Backend? broken
     end 421 4.4.2 bye                  -> Backend Backend broken
     end garbage                        -> Backend? Backend? broken
@@ -259,4 +260,30 @@ async fn a_connection_is_used_again_and_renewed_when_the_server_left() {
     assert_eq!(seen.messages.lock().unwrap().len(), 3);
     channel.quit().await;
     assert_eq!(seen.verbs().last().map(String::as_str), Some("QUIT"));
+}
+
+/// An smtpd that has a client keeps what it had at its beginning until that client leaves: who is
+/// asked for less leaves, and comes again.
+#[tokio::test]
+async fn who_asks_for_less_gets_its_next_message_in_another_session() {
+    for (script, is_used_again) in [
+        ("mail 450 4.3.2 Try again later", false),
+        ("rcpt 450 4.3.2 Try again later", false),
+        ("rcpt 250 ok; 451 4.7.500 Server busy", false),
+        ("data 451 4.3.1 full", false),
+        ("end 452 4.3.1 full", false),
+        ("rcpt 450 4.2.1 not now", true),
+        ("end 451 4.6.0 no", true),
+    ] {
+        let (outbound, seen) = client(
+            net(vec![(SINK, Server::scripted(script))]),
+            backend(&[SINK]),
+        );
+        let mut channel = outbound.open(&target()).await.unwrap();
+        channel.deliver(&delivery(BOTH, BODY), nothing()).await;
+        assert_eq!(channel.is_usable(), is_used_again, "{script}");
+        channel.quit().await;
+        let last = seen.verbs().pop();
+        assert_eq!(last.as_deref(), Some("QUIT"), "{script}");
+    }
 }

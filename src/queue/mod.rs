@@ -16,6 +16,7 @@ mod damaged;
 mod ending;
 mod expanding;
 mod hands;
+mod hanging;
 mod holding;
 #[cfg(test)]
 mod idle_tests;

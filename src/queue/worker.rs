@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::ahead::{Ahead, Mark, Prepared};
+use super::hanging::InHand;
 use super::pacing::Asking;
 use super::state::{Content, Job, Pushed, Source};
 use super::unmarked::wait_for_mark;
@@ -29,7 +30,7 @@ const SLOWLY: Duration = Duration::from_secs(5);
 /// A connection is opened so long before it is needed.
 const CONNECTING: Duration = Duration::from_secs(2);
 /// Pause of a worker after a failure, before it takes the next job.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 impl Queue {
     /// Starts a worker for a next hop.
@@ -96,11 +97,12 @@ impl Queue {
                 self.prepare_ahead(target, &mut ahead).await;
                 let pair = (present, &mut ahead);
                 let pause = self.deliver_before(target, pair, open.as_mut()).await;
+                leave_unusable(&mut channel).await;
                 tokio::time::sleep(pause).await;
             }
         }
         self.put_back(iter::from_fn(|| ahead.pop())).await;
-        if let Some(open) = channel.filter(|open| open.is_usable()) {
+        if let Some(open) = channel {
             open.quit().await;
         }
     }
@@ -266,6 +268,7 @@ impl Queue {
         // Its turns were taken just now.
         let counted = self.elapsed();
         let body = self.with_visit(target, &job, job.sent(body));
+        let in_hand = InHand::default();
         let delivery = Delivery {
             id: job.id,
             envelope: Arc::clone(&job.envelope),
@@ -275,10 +278,12 @@ impl Queue {
                 .map(|r| (r.number, r.address.clone()))
                 .collect(),
             body,
+            stop: in_hand.stop.clone(),
         };
         let (late, unmarked) = (AtomicBool::new(false), OnceLock::new());
-        let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
-        let outcomes = channel.deliver(&delivery, marked).await;
+        let marked = in_hand.before_end(wait_for_mark(marked, &late, &unmarked));
+        let attempt = channel.deliver(&delivery, marked);
+        let outcomes = self.attend(target, &job, (&in_hand, attempt)).await;
         if let Some(error) = unmarked.into_inner() {
             self.refund_all(target, &job, counted);
             self.wait_for_the_log(target, job, &error).await;
@@ -293,7 +298,7 @@ impl Queue {
             return Delivered { pause: PAUSE, mark };
         }
         self.refund_untaken(target, &job, (&outcomes, counted));
-        let pause = self.tell_board(target, &outcomes);
+        let pause = self.tell_end(target, &outcomes, &in_hand);
         if job.replay.is_none() {
             self.tell_breaker(target, &job, &outcomes);
         }
@@ -452,7 +457,15 @@ impl Queue {
     }
 }
 
-const fn is_delivered(outcome: &Outcome) -> bool {
+/// Ends a connection on which no other message is sent, at once: the next hop counts it.
+async fn leave_unusable(channel: &mut Option<Box<dyn Channel>>) {
+    if let Some(open) = channel.take_if(|open| !open.is_usable()) {
+        // RFC 5321 §4.1.1.10: not without QUIT, if it can still be said.
+        open.quit().await;
+    }
+}
+
+pub(super) const fn is_delivered(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Delivered { .. })
 }
 

@@ -29,6 +29,7 @@ mod desk;
 mod disk;
 mod door;
 mod groups;
+mod hanging;
 mod held_day;
 mod holds;
 mod homes;

@@ -1,6 +1,8 @@
 //! Platforms that go up and down, answer badly, and write down what they got. They outlive the
 //! program's crashes.
 
+mod slowness;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +57,8 @@ struct Inner {
     pace: u64,
     /// Addresses whose mail takes longer, and how long.
     slow: HashMap<String, Duration>,
+    /// Who takes nothing and answers nothing behind the final dot.
+    hanging: Vec<BackendId>,
     /// Every attempt, as the platforms see it.
     seen: Vec<Seen>,
     connections: HashMap<BackendId, usize>,
@@ -106,6 +110,7 @@ impl Platforms {
             handover: Handover::Taken,
             pace: 200,
             slow: HashMap::new(),
+            hanging: Vec::new(),
             seen: Vec::new(),
             connections: HashMap::new(),
             story: Vec::new(),
@@ -177,19 +182,6 @@ impl Platforms {
     /// How long it takes them to answer, at most.
     pub(crate) fn set_pace(&self, millis: u64) {
         self.0.lock().unwrap().pace = millis;
-    }
-
-    /// Mail for this address takes so long from now on.
-    pub(crate) fn set_slow(&self, address: &str, time: Duration) {
-        let mut inner = self.0.lock().unwrap();
-        inner.slow.insert(address.to_owned(), time);
-    }
-
-    fn slowness(&self, delivery: &Delivery) -> Duration {
-        let inner = self.0.lock().unwrap();
-        let recipients = delivery.recipients.iter();
-        let slow = recipients.filter_map(|(_, address)| inner.slow.get(&address.to_string()));
-        slow.max().copied().unwrap_or_default()
     }
 
     pub(crate) fn is_up(&self, id: &BackendId) -> bool {
@@ -344,6 +336,9 @@ impl SimChannel {
             return vec![Outcome::Failed(failure); all];
         }
         tokio::time::sleep(self.platforms.slowness(delivery)).await;
+        if self.platforms.hangs(&self.backend) {
+            return self.hang(delivery).await;
+        }
         let refusal = delivery
             .recipients
             .iter()

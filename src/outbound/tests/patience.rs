@@ -110,3 +110,68 @@ async fn a_reply_in_drops_has_one_time_limit() {
     assert_eq!((told.as_str(), took), ("Backend", 300));
     assert!(Duration::from_secs(took) == Timeouts::strangers().command);
 }
+
+/// Who has an outcome when an attempt is given up keeps it; only behind the final dot it may have
+/// arrived.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_stopped_ends_as_if_it_were_cut() {
+    let patience = Duration::from_secs(20);
+    for (script, protocol, told) in [
+        ("mail silence", Protocol::Smtp, ["Backend"; 2]),
+        (
+            "rcpt 550 5.1.1 no; silence",
+            Protocol::Smtp,
+            ["Recipient", "Backend"],
+        ),
+        ("data silence", Protocol::Smtp, ["Backend"; 2]),
+        ("cut deaf in data", Protocol::Smtp, ["Backend"; 2]),
+        ("end silence", Protocol::Smtp, ["Backend?"; 2]),
+        (
+            "end 250 ok; silence",
+            Protocol::Lmtp,
+            ["delivered", "Backend?"],
+        ),
+    ] {
+        let script = &format!("hello 250-sink!250 PIPELINING, {script}");
+        let server = Server {
+            lmtp: (protocol == Protocol::Lmtp).then_some(()),
+            ..Server::scripted(script)
+        };
+        let backend = BackendOptions {
+            protocol,
+            ..backend(&[SINK])
+        };
+        let (outbound, seen) = client(net(vec![(SINK, server)]), backend);
+        let mut channel = outbound.open(&target()).await.unwrap();
+        // More than what is on its way between the two at one time.
+        let body = [BODY, &b"0123456789\r\n".repeat(20_000)].concat();
+        let delivery = delivery(BOTH, &body);
+        let begun = Instant::now();
+        let stopping = async {
+            tokio::time::sleep(patience).await;
+            delivery.stop.signal();
+        };
+        let (outcomes, ()) = tokio::join!(channel.deliver(&delivery, nothing()), stopping);
+        assert_eq!(short(&outcomes), told, "{script}");
+        assert_eq!(begun.elapsed().as_secs(), patience.as_secs(), "{script}");
+        assert!(!channel.is_usable(), "{script}");
+        // No other connection is opened for it.
+        assert_eq!(seen.dialled.lock().unwrap().len(), 1, "{script}");
+    }
+}
+
+/// A mark that comes too late ends no message: nobody may have got it.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_stopped_before_its_mark_has_not_arrived() {
+    let (outbound, seen) = client(net(vec![(SINK, Server::default())]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let delivery = delivery(BOTH, BODY);
+    let stop = delivery.stop.clone();
+    let mark = Box::pin(async move {
+        stop.signal();
+        Ok(())
+    });
+    let outcomes = channel.deliver(&delivery, mark).await;
+    assert_eq!(short(&outcomes), ["Backend", "Backend"]);
+    assert!(seen.messages.lock().unwrap().is_empty());
+}

@@ -14,6 +14,7 @@ use super::plan::{Attempt, End, How, Plan};
 use super::record::{Destination, destinations};
 use super::view::submitter;
 use super::{ReportOptions, ReportParts};
+use crate::base::Shutdown;
 use crate::limits;
 use crate::mail::{Blame, Body, Delivery, Envelope, Failure, Outcome, SpoolId, Transport as _};
 use crate::net::{DnsError, HttpAsk, HttpBounds, HttpError, HttpPlace, Https, PublicDial};
@@ -210,6 +211,7 @@ impl Outbound {
             envelope: Arc::new(Envelope::one_way(to)),
             recipients: vec![(0, address)],
             body: Arc::new(Body(Bytes::from(message))),
+            stop: Shutdown::new(),
         };
         let undemanding = self.undemanding();
         let mut channel = undemanding.open(&target).await.map_err(missed)?;
