@@ -90,7 +90,7 @@ impl Queue {
             let board = self.0.parts.router.board();
             board.report_put_off(backend, &who, &failure);
         }
-        pending().await
+        pending::<()>().await;
     }
 
     /// Tells the board and the window what came of an attempt, and returns how long to leave the
@@ -132,7 +132,7 @@ async fn goes_down(backend: &BackendId, changes: &mut watch::Receiver<Arc<Health
     let went_down = was_up && changes.wait_for(is_down).await.is_ok();
     if !went_down {
         // Nobody watches any more.
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tideover::backend::asks_to_slow_down;
 use tideover::base::{Boxed, Clock, TlsInfo};
 use tideover::mail::{
     BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome, SpoolId,
@@ -344,6 +345,7 @@ impl SimChannel {
             .iter()
             .find_map(|(_, address)| self.platforms.refusal(&self.backend, &address.to_string()));
         if let Some(failure) = refusal {
+            self.usable = !asks_to_slow_down(&failure);
             self.end(delivery, &failure.what);
             return vec![Outcome::Failed(failure); all];
         }

@@ -104,6 +104,25 @@ fn half_for_who_asks_for_less_and_one_for_who_fails() {
     }
 }
 
+/// A session in which it asked for less ends at once, and not when there is more mail.
+#[test]
+fn who_asks_for_less_is_left() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.refuse("onprem", Some(asks_for_less()));
+        door.send(&[ANN]).await;
+        while site.platforms.take_seen().is_empty() {
+            sleep(MILLISECOND).await;
+        }
+        assert_eq!(site.platforms.connections("onprem"), 1);
+        // The next attempt is five seconds away.
+        sleep(2 * SECOND).await;
+        assert_eq!(site.platforms.connections("onprem"), 0);
+        door.stop().await;
+    });
+}
+
 /// A window that closes closes connections: all but one, as soon as their messages are over.
 #[test]
 fn connections_beyond_a_closed_window_are_closed() {

@@ -1,4 +1,4 @@
-//! Platforms that are slow to answer, or never do.
+//! Platforms that are slow to answer, or never do, and the connections that wait for them.
 
 use std::time::Duration;
 
@@ -31,6 +31,13 @@ impl Platforms {
         if hangs {
             inner.hanging.push(BackendId::new(name));
         }
+    }
+
+    /// Those that are open now.
+    pub(crate) fn connections(&self, name: &str) -> usize {
+        let inner = self.0.lock().unwrap();
+        let open = inner.connections.get(&BackendId::new(name));
+        open.copied().unwrap_or_default()
     }
 
     pub(super) fn hangs(&self, id: &BackendId) -> bool {
