@@ -298,12 +298,13 @@ fn agreed(heard: &[u8], script: &[u8], setting: Setting) -> Vec<String> {
             continue;
         };
         let is_whole = content == setting.body();
-        let mut of_all = None;
+        // SMTP has one reply for all, also when it has taken nobody.
+        let of_all = match setting.protocol() {
+            Protocol::Smtp => Some(next()),
+            Protocol::Lmtp => None,
+        };
         for address in accepted.drain(..) {
-            let code = match setting.protocol() {
-                Protocol::Smtp => *of_all.get_or_insert_with(&mut next),
-                Protocol::Lmtp => next(),
-            };
+            let code = of_all.unwrap_or_else(&mut next);
             if code == b'2' && is_whole {
                 agreed.push(address);
             }
