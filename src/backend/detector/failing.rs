@@ -42,7 +42,7 @@ impl Detector {
         }
         let matter = Matter::of(failure);
         // Who puts off what nobody wants, and takes other mail beside it, is well.
-        if self.took_just_now(now) && matter != Matter::System {
+        if self.took_just_now(now) && matter == Matter::Unclear {
             self.excused = true;
             if self.health.failing {
                 return None;
@@ -211,6 +211,7 @@ mod tests {
             // It takes one, and puts all others off: that is no end, when a minute has shown it.
             ("PPPPPMPPP6+", "UUUUSSSSSS"),
             ("PPPPPM6+", "UUUUSSU"),
+            ("PPPPPMOOO6+", "UUUUSSSSSU"),
             ("PPPPPMPPP5M1+", "UUUUSSSSSSU"),
             ("PPPPPMPPP6+1MPPP6+", "UUUUSSSSSSSSSSS"),
             // What is his own, or his sender's, says little of the platform.
