@@ -31,7 +31,10 @@ mod tlsrpt;
 pub use options::{Options, Protection, SecuredDomain, Timeouts};
 pub use sts::{Mode as StsMode, StsPolicy, record_id as sts_record_id};
 pub use tls_report::{PolicyKind, TlsCount};
-pub use tlsrpt::{ReportOptions, ReportParts, TlsReport, TlsReportState, TlsReportView};
+pub use tlsrpt::{
+    Destination as ReportDestination, ReportOptions, ReportParts, TlsReport, TlsReportState,
+    TlsReportView, destinations as report_destinations,
+};
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};

@@ -101,7 +101,10 @@ impl StsPolicy {
                 "version" => version = version.or(Some(value)),
                 "mode" => mode = mode.or(Some(value)),
                 "max_age" => max_age = max_age.or(Some(value)),
-                "mx" => mx.push(value.trim_end_matches('.').to_ascii_lowercase()),
+                "mx" => {
+                    let end = |c: char| c == '.' || c.is_whitespace();
+                    mx.push(value.trim_end_matches(end).to_ascii_lowercase());
+                }
                 _ => {}
             }
         }

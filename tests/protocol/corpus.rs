@@ -15,6 +15,8 @@ mod filters;
 mod imap;
 #[path = "../../fuzz/message.rs"]
 mod message;
+#[path = "../../fuzz/policy.rs"]
+mod policy;
 #[path = "../../fuzz/session.rs"]
 mod session;
 #[path = "../../fuzz/trust.rs"]
@@ -117,6 +119,11 @@ fn automatic_answers() {
 #[test]
 fn what_proxies_say_survives() {
     over_the_corpus("proxy", entries::proxy);
+}
+
+#[test]
+fn policies_of_others() {
+    over_the_corpus("policy", policy::policy);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 pub use document::TlsReport;
 pub(super) use plan::Plan;
+pub use record::{Destination, destinations};
 pub use view::{TlsReportState, TlsReportView};
 
 use crate::base::Shutdown;

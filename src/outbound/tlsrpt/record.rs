@@ -7,8 +7,10 @@ use crate::smtp::Mailbox;
 
 /// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Destination {
+pub enum Destination {
+    /// By mail (RFC 8460 §5.3).
     Mail(Mailbox),
+    /// By POST to a place with https (§5.4).
     Post(HttpPlace),
 }
 
@@ -23,7 +25,8 @@ impl std::fmt::Display for Destination {
 
 /// Where the domain with these records wants its reports; nowhere that we understand: empty.
 /// `None`: it asks for none.
-pub(super) fn destinations(texts: &[String]) -> Option<Vec<Destination>> {
+#[must_use]
+pub fn destinations(texts: &[String]) -> Option<Vec<Destination>> {
     let mut records = texts.iter().filter_map(|text| fields(text));
     // RFC 8460 §3: not exactly one is none.
     let (fields, None) = (records.next()?, records.next()) else {
