@@ -143,8 +143,8 @@ fn eight_bit_headers_are_read() {
 fn what_is_no_field_names_nobody() {
     for odd in ["F rom", "\x0cFrom", "\rFrom", "From b", "Fr\0om"] {
         let message = parse(&format!(
-            "From: ann@b.example\nSubject: a\n{odd}: ceo@example.org\nSub ject: b\nTo: c@d.example\n\
-             Authentication -Results: mx.example.org; dmarc=pass\n\nHello\n"
+            "From: ann@b.example\nSubject: a\n{odd}: ceo@example.org\nSub ject: b\n\
+             To: c@d.example\nAuthentication -Results: mx.example.org; dmarc=pass\n\nHello\n"
         ));
         let from: Vec<&str> = message
             .from

@@ -201,7 +201,7 @@ mod tests {
             ("MPPPPPPPF", "UUUUUUUUU"),
             ("MPPPPP6P", "UUUUUUS"),
             ("PPPPPMPP1MPP1MPP1MPP1MPP6+", "UUUUSSSSSSSSSSSSSSSSU"),
-            // Who was put off meanwhile counts when he is put off again, and nothing else was taken.
+            // Who was put off meanwhile counts when he is put off again, and nobody was taken.
             ("MPPPPPp6p", "UUUUUUUS"),
             ("MPPPP6p", "UUUUUU"),
             // What the platform says of itself is no sender's fault.
