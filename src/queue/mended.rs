@@ -1,5 +1,5 @@
-//! A platform that failed or refused all mail takes some again, or one that was down answers: what
-//! it put off meanwhile is due now, and not in an hour.
+//! A platform that failed all mail takes some again, or one that was down answers: what it put off
+//! meanwhile is due now, and not in an hour.
 //!
 //! It comes gently, as behind an outage, and not sooner than [`APART`] after the last time, then
 //! twice as long and so on: one that takes a message now and then is not given everything anew each
@@ -53,7 +53,7 @@ enum Since {
     Start,
     /// The start, and it took no mail then: somebody held it, or it was rejecting.
     Pause,
-    /// It failed all mail, refused all, or was down.
+    /// It failed all mail, or was down.
     Illness,
 }
 
@@ -99,7 +99,7 @@ impl Default for Course {
 
 impl Course {
     fn note(&mut self, health: &BackendHealth) {
-        if health.failing || matches!(health.health, Health::Down | Health::Rejecting) {
+        if health.failing || health.health == Health::Down {
             self.ill = Some(Since::Illness);
         } else if self.ill == Some(Since::Start) && !health.takes_mail() {
             self.ill = Some(Since::Pause);
@@ -160,11 +160,9 @@ fn was_put_off(state: &RecipientState, of: &str, (begun, now): (Timestamp, Times
     }
     let is_trouble = failure.blame == Blame::Backend || failure.uncertain;
     let is_later = failure.reply.is_some() && !failure.is_permanent();
-    // It waits, so nobody knew whether it is to blame for what is in it.
-    let is_doubted = failure.is_permanent() && failure.blame == Blame::Message;
     // A clock that was set back makes nothing of before later.
     let is_before = *at <= begun || at.since(now) >= SET_BACK;
-    lane == of && is_before && (is_trouble || is_later || is_doubted)
+    lane == of && is_before && (is_trouble || is_later)
 }
 
 impl Queue {
@@ -377,7 +375,7 @@ mod tests {
             (902, &rejecting, Step::Nothing),
             (903, &up, Step::Bring(Since::Illness)),
             (2000, &rejecting, Step::Nothing),
-            (2001, &up, Step::Wait(102 * SECOND)),
+            (2001, &up, Step::Nothing),
             // Each time twice as long, until it was well for long.
             (2100, &down, Step::Nothing),
             (2102, &up, Step::Wait(SECOND)),
@@ -437,8 +435,7 @@ mod tests {
             (replied(Blame::Message, "451 4.3.0 later"), true),
             (Failure::without_reply(Blame::Backend, "refused"), true),
             (cut, true),
-            (replied(Blame::Message, "554 5.7.1 spam"), true),
-            (replied(Blame::Recipient, "550 5.1.1 unknown"), false),
+            (replied(Blame::Message, "554 5.7.1 spam"), false),
             (Failure::without_reply(Blame::Message, "no body"), false),
         ] {
             let (told, may_have_arrived) = (failure.what.clone(), failure.uncertain);
