@@ -253,6 +253,10 @@ impl Breaker {
         if self.open.is_some() {
             return false;
         }
+        // Anybody can make people up.
+        if ground == Ground::Unnamed && self.accepted_just_now(now) {
+            return false;
+        }
         let id = case.id();
         // A clock that was set back makes nothing young again, and keeps nothing for ever.
         self.refusals

@@ -329,6 +329,19 @@ fn a_sender_whom_nobody_wants_makes_no_backend_rejecting_that_takes_other_mail()
         );
     }
     assert!(refuse(Ground::Sender, "another".to_owned()), "fifty");
+    // Nor later.
+    let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+    breaker.accepted(at(100));
+    let mut refuse =
+        |ground, name: String, second| breaker.refused((&denied, ground), &name, at(second));
+    for number in 0..60 {
+        assert!(!refuse(Ground::Unnamed, format!("nobody{number}"), 101));
+    }
+    assert!(!refuse(Ground::Recipient, "ann".to_owned(), 165));
+    for number in 0..4 {
+        let opened = refuse(Ground::Unnamed, format!("nobody{number}"), 166);
+        assert_eq!(opened, number == 3, "{number}");
+    }
     // Nothing was accepted yet.
     let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
     let ground = Ground::Sender;

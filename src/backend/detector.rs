@@ -179,12 +179,11 @@ impl Detector {
         // A clock that was set back must not make the dwell longer.
         let asked = asked.min(now);
         self.asked = Some((asked, witness));
+        self.watch(now);
         let dwell = match witness {
             Witness::Probe => self.dwell,
             // The next attempt may be an hour away.
-            Witness::Traffic if self.health.failing && !self.is_watched(now) => {
-                limits::FAILING_DWELL
-            }
+            Witness::Traffic if self.health.failing && self.taken == 0 => limits::FAILING_DWELL,
             Witness::Traffic => self.dwell.max(limits::SLOW_DWELL),
         };
         now.since(asked) >= dwell
@@ -314,7 +313,11 @@ mod tests {
                         _ => ("450 4.2.1 not now", true),
                     };
                     people += i32::from(is_new);
-                    detector.put_off(&people.to_string(), &later(reply), now);
+                    let mut failure = later(reply);
+                    if step == 'T' {
+                        failure.blame = Blame::Message;
+                    }
+                    detector.put_off(&people.to_string(), &failure, now);
                     detector.signal(&Signal::Good, Witness::Traffic, now)
                 }
                 'F' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),

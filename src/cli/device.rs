@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::client::ClientError;
 use super::device_questions::{Asked, Somebody, command, settle};
 use super::home::At;
 use super::intent::{Format, Request, escape};
@@ -184,7 +185,10 @@ async fn add(teller: &Teller, args: DeviceAdd) -> Result<(), Failure> {
     query.dry_run = true;
     let look = Request::post("/api/devices/add", &query);
     let looked = teller.client.ask(look).await;
-    if looked.is_err() && matches!(somebody, Somebody::Person) {
+    if matches!(
+        (&looked, &somebody),
+        (Err(ClientError::Refused(_)), Somebody::Person)
+    ) {
         let again = visible(&command(&query));
         Somebody::tell(&format!(
             "\nto mend one answer and say it again:\n{again}\n"

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::Queue;
 use super::state::Job;
@@ -22,8 +22,8 @@ use crate::mail::{BackendId, Blame, DeliveryTarget, Failure, Outcome, Unmarked};
 pub(super) struct InHand {
     /// Ends it.
     pub(super) stop: Shutdown,
-    /// Rings when the final dot is about to be sent.
-    ending: Notify,
+    /// Signals that the final dot is about to be sent.
+    ending: Shutdown,
     /// Its backend went down since it began.
     fell: AtomicBool,
 }
@@ -36,7 +36,7 @@ impl InHand {
     ) -> Boxed<'a, Result<(), Unmarked>> {
         Box::pin(async move {
             marked.await?;
-            self.ending.notify_one();
+            self.ending.signal();
             Ok(())
         })
     }
@@ -44,7 +44,7 @@ impl InHand {
 
 impl Queue {
     /// Waits for the end of an attempt. When it hangs the board is told; when its backend goes down
-    /// it is given up a minute later.
+    /// it is given up a minute later, if it is behind its final dot then.
     pub(super) async fn attend(
         &self,
         target: &DeliveryTarget,
@@ -74,12 +74,14 @@ impl Queue {
         }
         // What comes of it from now on says nothing about how the backend will be.
         in_hand.fell.store(true, Ordering::Relaxed);
+        // Before the dot each wait has a bound of its own, and what still goes out may arrive.
+        in_hand.ending.stopping().await;
         tokio::time::sleep(limits::IN_HAND_WHEN_DOWN).await;
     }
 
     /// Tells the board once; never returns.
     async fn tell_when_it_hangs(&self, backend: &BackendId, job: &Job, in_hand: &InHand) {
-        in_hand.ending.notified().await;
+        in_hand.ending.stopping().await;
         tokio::time::sleep(limits::HANGS_BEHIND_END).await;
         if let Some(first) = job.recipients.first() {
             let whom = self.addressee_of(job, first);
@@ -208,12 +210,17 @@ mod tests {
         assert!(reason.ends_with(expected), "{reason}");
     }
 
-    /// One that went down 10 seconds behind the beginning of an attempt.
-    async fn outlived(idle: &Idle) -> InHand {
+    /// One that went down 10 seconds behind the beginning of an attempt, which came to its final dot
+    /// so many seconds behind that.
+    async fn outlived(idle: &Idle, before: u64) -> InHand {
         let target = DeliveryTarget::Backend(cloud());
         let (job, in_hand) = (job(1, "a"), InHand::default());
         let stop = in_hand.stop.clone();
+        let (seen, before) = (&in_hand, Duration::from_secs(before));
         let attempt: Boxed<'_, Vec<Outcome>> = Box::pin(async move {
+            sleep(before).await;
+            assert!(!stop.is_stopping(), "in the middle of its body");
+            seen.before_end(async { Ok(()) }).await.unwrap();
             stop.stopping().await;
             vec![unanswered()]
         });
@@ -236,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let idle = idle(folder.path(), &cloud());
         let begun = Instant::now();
-        let in_hand = outlived(&idle).await;
+        let in_hand = outlived(&idle, 1).await;
         assert_eq!(begun.elapsed().as_secs(), 70);
         // Probes say why it is down, and no attempt that began before.
         let target = DeliveryTarget::Backend(cloud());
@@ -250,7 +257,13 @@ mod tests {
         let idle = idle(folder.path(), &cloud());
         let target = DeliveryTarget::Backend(cloud());
         let health = || idle.board.health(&cloud()).unwrap().health;
-        let in_hand = outlived(&idle).await;
+        let begun = Instant::now();
+        let in_hand = outlived(&idle, 300).await;
+        assert_eq!(
+            begun.elapsed().as_secs(),
+            360,
+            "a large body takes its time"
+        );
         for _ in 0..3 {
             idle.board.report_probe(&cloud(), Signal::Good);
         }

@@ -378,6 +378,7 @@ impl Queue {
                 let mut moved = spool.record(id, vec![number], event).await;
                 if let (Ok(()), Some(event)) = (&moved, self.due_elsewhere(&state)) {
                     moved = spool.record(id, vec![number], event).await;
+                    self.0.wake.notify_one();
                 }
                 self.marks().clear_lane(&new);
                 moved

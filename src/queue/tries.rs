@@ -9,7 +9,7 @@ use super::Queue;
 use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use super::trials::at_rcpt;
-use crate::backend::{Doubt, Form, Ground};
+use crate::backend::{Doubt, Form, Ground, asks_to_slow_down};
 use crate::base::Timestamp;
 use crate::mail::{
     BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Envelope, Failure, Outcome,
@@ -161,7 +161,8 @@ impl Queue {
             Some(whom) => whom.person.clone(),
             None => recipient.address.key(),
         };
-        if !failure.is_permanent() && failure.blame != Blame::Backend {
+        let is_his = failure.blame != Blame::Backend || asks_to_slow_down(failure);
+        if !failure.is_permanent() && is_his {
             board.report_put_off(backend, &who, failure);
         }
         let case = CaseKey::of(backend, failure);

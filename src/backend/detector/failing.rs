@@ -50,6 +50,10 @@ impl Detector {
         }
         match matter {
             Matter::Own if self.health.failing => return None,
+            Matter::Less => {
+                self.put_off.note(recipient, matter);
+                return None;
+            }
             Matter::System | Matter::Unclear if self.health.failing => {
                 self.failing = self.failing.saturating_add(1);
             }
@@ -79,18 +83,17 @@ impl Detector {
         self.failing.saturating_add(put_off)
     }
 
-    /// It took mail since it failed all, and is watched: if it only puts off what comes behind, it
-    /// is watched no more.
-    pub(super) fn is_watched(&mut self, now: Timestamp) -> bool {
+    /// One that took mail since it failed all is watched for a minute: if it only puts off what
+    /// comes behind, it is watched no more.
+    pub(super) fn watch(&mut self, now: Timestamp) {
         if self.taken > 0 && self.excused && !self.took_just_now(now) {
             self.taken = 0;
             "it answers, takes some mail and puts off the rest".clone_into(&mut self.health.reason);
         }
-        self.taken > 0
     }
 
     /// It is slow, and asks for less again. It is never down for that: nothing else would tell that
-    /// it takes nothing. One that takes no mail for long fails it, in whatever words.
+    /// it takes nothing. One that takes mail for nobody for long fails it, in whatever words.
     pub(super) fn asks_again(
         &mut self,
         what: &str,
@@ -109,7 +112,8 @@ impl Detector {
         }
         let moment = since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
         self.health.reason = format!("it has taken nothing since {moment}: {what}");
-        if self.health.failing || matches!(witness, Witness::Probe) {
+        let is_all = self.put_off.asked() >= limits::FAILING_MAIL;
+        if self.health.failing || matches!(witness, Witness::Probe) || !is_all {
             return None;
         }
         self.taken = 0;
@@ -259,10 +263,19 @@ mod tests {
     #[test]
     fn one_that_asks_for_less_and_takes_no_mail_for_long_fails_it() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
-        let full = Signal::Bad(later("452 4.3.1 Insufficient system storage"));
+        let failure = later("452 4.3.1 Insufficient system storage");
+        let full = Signal::Bad(failure.clone());
+        // One person may ask for too much.
+        let mut one = detector();
+        for second in (10..=1200).step_by(10) {
+            one.put_off("ann", &failure, at(second));
+            one.signal(&full, Witness::Traffic, at(second));
+            assert!(!one.health().failing, "{second}");
+        }
         let mut detector = detector();
         detector.took_mail(at(1));
         for second in (10..=620).step_by(10) {
+            detector.put_off(&second.to_string(), &failure, at(second));
             // That it answers says nothing of that.
             detector.signal(&Signal::Good, Witness::Probe, at(second));
             let told = detector
@@ -282,6 +295,7 @@ mod tests {
             detector.took_mail(at(700));
         }
         for second in (710..1290).step_by(10) {
+            detector.put_off(&second.to_string(), &failure, at(second));
             detector.signal(&full, Witness::Traffic, at(second));
             assert!(!detector.health().failing);
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::backend::asks_to_slow_down;
 use crate::limits;
-use crate::mail::Failure;
+use crate::mail::{Blame, Failure};
 
 /// What an answer that puts somebody off speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,18 +13,24 @@ pub(super) enum Matter {
     Own,
     /// The backend has trouble of its own.
     System,
+    /// It asks for less.
+    Less,
     /// Nobody can tell: it may be a filter, or that he is to come again.
     Unclear,
 }
 
 impl Matter {
     pub(super) fn of(failure: &Failure) -> Self {
+        if asks_to_slow_down(failure) {
+            return Self::Less;
+        }
         let status = failure.reply.as_ref().and_then(|reply| reply.enhanced);
         match status.map(|status| (status.subject, status.detail)) {
             // RFC 3463 §3.3: mailbox full; §3.2: bad sender's mailbox, or system, address.
             Some((2, 2) | (1, 7 | 8)) => Self::Own,
-            // RFC 3463 §3.4: other or undefined mail system status.
-            Some((3, 0)) => Self::System,
+            // RFC 3463 §3.4: other or undefined mail system status. At RCPT some say so of one
+            // mailbox.
+            Some((3, 0)) if failure.blame == Blame::Message => Self::System,
             Some(_) | None => Self::Unclear,
         }
     }
@@ -52,6 +59,11 @@ impl PutOff {
     /// People whom it put off for its own trouble.
     pub(super) fn by_the_system(&self) -> u32 {
         number(self.count(&[Matter::System]))
+    }
+
+    /// People for whom it asked for less.
+    pub(super) fn asked(&self) -> u32 {
+        number(self.count(&[Matter::Less]))
     }
 
     fn count(&self, matters: &[Matter]) -> usize {
