@@ -292,7 +292,8 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
             Severity::Critical,
             "It answers, and takes hardly any mail: look at its filters, its store and its disk. \
              The mail waits and is tried more and more seldom; as soon as it takes five in a row, \
-             or some for a minute, all follow. To try now, when it is mended: tideover queue retry --backend NAME",
+             or some for a minute, all follow. To try now, when it is mended: tideover queue retry \
+             --backend NAME",
         ),
         Health::Slow => (
             Severity::Warning,

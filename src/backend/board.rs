@@ -202,8 +202,8 @@ impl Board {
     }
 
     /// A backend that answers put a recipient off (4yz, for whatever it says about him or his
-    /// message, or because it asks for less). One of many is his own matter, until the backend fails all mail: then each attempt
-    /// counts.
+    /// message, or because it asks for less). One of many is his own matter, until the backend
+    /// fails all mail: then each attempt counts.
     pub fn report_put_off(&self, backend: &BackendId, recipient: &str, failure: &Failure) {
         let now = self.now();
         let mut entries = self.entries();

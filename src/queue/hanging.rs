@@ -210,8 +210,8 @@ mod tests {
         assert!(reason.ends_with(expected), "{reason}");
     }
 
-    /// One that went down 10 seconds behind the beginning of an attempt, which came to its final dot
-    /// so many seconds behind that.
+    /// One that went down 10 seconds behind the beginning of an attempt, which came to its final
+    /// dot so many seconds behind that.
     async fn outlived(idle: &Idle, before: u64) -> InHand {
         let target = DeliveryTarget::Backend(cloud());
         let (job, in_hand) = (job(1, "a"), InHand::default());
