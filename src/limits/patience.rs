@@ -33,6 +33,6 @@ pub const SCARCE_SESSION: Duration = Duration::from_secs(60);
 /// Wait for an answer behind the final dot. Beyond: the attempt goes on, and speaks against the
 /// platform: it fails mail when it lets five people's hang, and takes none.
 pub const HANGS_BEHIND_END: Duration = Duration::from_secs(120);
-/// Wait for an answer behind the final dot from a platform that is down. Beyond: the attempt ends as
-/// if the platform had cut the connection.
+/// Wait for an answer behind the final dot from a platform that is down. Beyond: the attempt ends
+/// as if the platform had cut the connection.
 pub const IN_HAND_WHEN_DOWN: Duration = Duration::from_secs(60);
